@@ -1,5 +1,5 @@
-// The built package in a folder that has only some of its dependencies: what a use needs, and
-// nothing else, is loaded.
+// The built package in a folder with only some of its dependencies: each use loads only what it
+// needs.
 
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ writeFileSync(
   `export default ({ rank, group }) => group.allReduce(new Float64Array([rank]), 'sum')[0];`,
 );
 
-/** Installs packages beside the built one. */
+/** Installs packages next to the built one. */
 function install(...names: readonly string[]): void {
   for (const name of names) {
     mkdirSync(dirname(join(folder, 'node_modules', name)), { recursive: true });
@@ -38,7 +38,7 @@ async function runs(program: string): Promise<string> {
 }
 
 describe('without any dependency', () => {
-  it('both doors can be imported, and data and models made', async () => {
+  it('both entry points can be imported, and data and models can be made', async () => {
     expect(
       await runs(`import { launch } from 'syncbn/collectives';
         import { nn, synthetic } from 'syncbn';
@@ -59,7 +59,7 @@ describe('with piscina and comlink alone', () => {
     const train = ['train', '--data', 'synthetic', '--limit', '32', '--model', 'refnet', '--json'];
     const { code, events } = await run(process.execPath, [cli, ...train]);
     expect([code, events.at(-1)!.event]).toEqual([0, 'done']);
-    // Reports need more, and are the only ones that do.
+    // Only reports need more packages.
     const report = join(folder, 'run.html');
     const reported = await run(process.execPath, [cli, ...train, '--report', report]);
     expect(reported.code).not.toBe(0);

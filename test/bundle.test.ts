@@ -1,4 +1,5 @@
-// Programs that a bundler has made of this package: its threads cannot be in them, and it says so.
+// Programs that a bundler made from this package: they cannot contain its threads, and an error
+// says so.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
@@ -35,7 +36,7 @@ const MNIST = `
   mnist().catch(({ name, message }) => console.log(name + ': ' + message));
 `;
 
-/** What a program prints once it is bundled. */
+/** The output of a bundled program. */
 async function outputOf(program: string, options: BuildOptions): Promise<string> {
   const outfile = join(folder, options.format === 'cjs' ? 'out.cjs' : 'out.mjs');
   const stdin = { contents: program, resolveDir: folder };
@@ -61,11 +62,11 @@ describe('a bundled program', () => {
     });
   }
 
-  it('in cjs, which cannot look for packages, is told so by data too', async () => {
+  it('in cjs, which cannot look for packages, gets the same error from data', async () => {
     expectAdvice(await outputOf(MNIST, { format: 'cjs' }));
   });
 
-  it('works with the package external', async () => {
+  it('works if the package is external', async () => {
     expect(await outputOf(TRAIN, { format: 'esm', external: ['syncbn'] })).toBe('trained\n');
   });
 });

@@ -25,7 +25,7 @@ describe('a new version', () => {
     onTestFinished(() => rmSync(folder, { recursive: true }));
   });
 
-  it('gets what is unreleased and the date of today', () => {
+  it('gets the unreleased changes and the current date', () => {
     const today = new Date().toISOString().slice(0, 10);
     expect(dateVersion(`# Changelog\n\n## Unreleased\n\n- New.\n\n${OLD}`)).toBe(
       `# Changelog\n\n## Unreleased\n\n## 0.2.0 (${today})\n\n- New.\n\n${OLD}`,
@@ -34,7 +34,7 @@ describe('a new version', () => {
     expect(readFileSync(join(folder, 'CITATION.cff'), 'utf8')).toBe(citation);
   });
 
-  it('is refused where nothing changed', () => {
+  it('is refused if nothing changed', () => {
     const empty = `# Changelog\n\n## Unreleased\n\n${OLD}`;
     expect(() => dateVersion(empty)).toThrow(/nothing under "## Unreleased"/);
   });
@@ -51,7 +51,7 @@ describe('this project', () => {
     expect(textOf('CITATION.cff')).toContain(`version: ${version}\ndate-released: ${date}\n`);
   });
 
-  it('is tested on all systems and versions of Node that it promises', () => {
+  it('is tested on all promised systems and Node versions', () => {
     const workflow = textOf('.github/workflows/test.yml');
     const [, nodes] = /node: \[(.*)\]/.exec(workflow)!;
     expect(engines.node).toBe(`>=${nodes!.split(', ')[0]}.19`);

@@ -1,5 +1,5 @@
-// The tarball in projects of every kind that users have: TypeScript with the two ways to resolve
-// modules, CommonJS, and a test suite of Vitest. Skipped where no registry answers.
+// The tarball in every kind of user project: TypeScript with both ways to resolve modules,
+// CommonJS, and a Vitest test suite. Skipped if no registry answers.
 
 import { execFile } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

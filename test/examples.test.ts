@@ -8,11 +8,11 @@ import { afterAll, describe, expect, it } from 'vitest';
 
 const folder = fileURLToPath(new URL('../examples', import.meta.url));
 
-/** Where examples write to. */
+/** The folder that examples write to. */
 const written = mkdtempSync(join(tmpdir(), 'syncbn-examples-'));
 afterAll(() => rmSync(written, { recursive: true }));
 
-/** Each example and what its output has to say. */
+/** Each example and the required text in its output. */
 const EXAMPLES: readonly (readonly [string, readonly RegExp[]])[] = [
   [
     '01-train-mnist.mjs',
@@ -32,7 +32,7 @@ const EXAMPLES: readonly (readonly [string, readonly RegExp[]])[] = [
   ],
   ['04-own-layer/main.mjs', [/^5\.custom\.slope:( \d\.\d\d){8}$/m, /2 workers: true$/m]],
   ['05-checkpoint-and-resume.mjs', [/stopped 2, step 24:/, /^equal, bit for bit: true$/m]],
-  // The same centres on 1 and on 4 threads.
+  // The same centers on 1 and on 4 threads.
   ['06-k-means.mjs', [/^1 threads, \d+ rounds: (centres( -?\d\.\d{3}){8})\n4 threads, .*: \1$/m]],
   ['07-own-arrays.mjs', [/^9: 0\.\d{3}, validation 0\.\d{3}$/m, /^test accuracy 0\.9\d*$/m]],
   // The same losses on 1 and on 2 workers.
@@ -55,7 +55,7 @@ describe('the examples', () => {
     for (const line of expected) expect(output).toMatch(line);
   });
 
-  it('are all tested and all listed in their README', () => {
+  it('are all tested, and all listed in their README', () => {
     const mains = readdirSync(folder)
       .filter((name) => name !== 'README.md')
       .map((name) => (existsSync(join(folder, name, 'main.mjs')) ? `${name}/main.mjs` : name));

@@ -1,5 +1,5 @@
-// What the built package loads before it runs: files, bytes and packages, by the imports that stand
-// in dist. Time is measured by `npm run bench -- start`; here what takes it is counted.
+// What the built package loads before it runs: files, bytes and packages, according to the imports
+// in dist. `npm run bench -- start` measures time; this test counts what takes it.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
@@ -25,7 +25,7 @@ interface Loaded {
 
 const isBuiltin = (name: string): boolean => builtinModules.includes(name.replace('node:', ''));
 
-/** All that is loaded before the first line of a built file runs, with the file. */
+/** Everything that is loaded before the first line of a built file runs, including the file. */
 function loadedBy(entry: string): Loaded {
   const packages = new Set<string>();
   const files = new Map<string, number>();
@@ -49,7 +49,7 @@ function fileOf(start: string): string {
 }
 
 describe('before it runs', () => {
-  // Each limit is about a tenth above what it is now.
+  // Each limit is about a tenth above the current value.
   it.each([
     { what: 'syncbn --version', entry: 'cli.js', files: 5, kilobytes: 10, packages: [] },
     { what: 'any other command', entry: 'main-', files: 7, kilobytes: 30, packages: [] },
@@ -72,7 +72,7 @@ describe('before it runs', () => {
     expect(loaded.bytes / 1000).toBeLessThanOrEqual(kilobytes);
   });
 
-  it('the command listens to signals before it loads the rest', () => {
+  it('the command handles signals before it loads the rest', () => {
     expect(loadedBy(fileOf('main-')).files).not.toContain(fileOf('program-'));
   });
 });
@@ -94,7 +94,7 @@ describe('the built package', () => {
     expect(foreign).toEqual([]);
   });
 
-  it('has the license of each package that became a part of it', () => {
+  it('has the license of each bundled package', () => {
     const parts = new Set(
       built
         .map((file) => join(dist, `${file}.map`))

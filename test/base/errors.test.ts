@@ -44,7 +44,7 @@ describe('what an error shows of a value', () => {
     expect(messageOf(given)).toMatch(/^x: expected y, got .*\.\.\.\.$/);
   });
 
-  it('ends where it is nested deeply or within itself', () => {
+  it('is cut off in deeply nested or circular values', () => {
     let deep: unknown = [];
     for (let i = 0; i < 10_000; i++) deep = { in: [deep] };
     expect(messageOf(deep)).toContain('...');

@@ -45,19 +45,19 @@ describe('a lock', () => {
     lock.release();
   });
 
-  it('of another host counts, and the error says what to remove', () => {
+  it('of another host is respected, and the error says what to remove', () => {
     writeFileSync(path, ownerText({ host: 'elsewhere', pid: deadPid() }));
     expect(() => lockFile(path, 'x')).toThrow(/of host elsewhere.*remove .*a\.lock if/);
   });
 
-  it('without content counts while it is new', () => {
+  it('without content is respected while it is new', () => {
     writeFileSync(path, '');
     expect(() => lockFile(path, 'x')).toThrow(/in use by another process/);
     utimesSync(path, 1, 1);
     lockFile(path, 'x').release();
   });
 
-  it('that another process has taken is left to it', () => {
+  it('that another process has taken is not released', () => {
     const lock = lockFile(path, 'x');
     const other = ownerText({ host: 'elsewhere', pid: 1 });
     writeFileSync(path, other);
@@ -65,7 +65,7 @@ describe('a lock', () => {
     expect(readFileSync(path, 'utf8')).toBe(other);
   });
 
-  it('is taken over although a process was killed as it took it over', () => {
+  it('is taken over even if a process was killed while taking it over', () => {
     writeFileSync(path, ownerText({ host, pid: deadPid() }));
     writeFileSync(`${path}.stale`, '');
     utimesSync(`${path}.stale`, 1, 1);
@@ -73,10 +73,10 @@ describe('a lock', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('that is stale goes to one of many processes that want it at once', async () => {
+  it('that is stale goes to only one of many competing processes', async () => {
     const file = await bundle('src/base/fileLock.ts', 'fileLock');
     const racer = join(folder, 'racer.mjs');
-    // Tells that it is ready, waits for the start, tries, tells how that went, waits for the end.
+    // Reports that it is ready, waits for the start, tries, reports the result, waits for the end.
     writeFileSync(
       racer,
       `import { once } from 'node:events';

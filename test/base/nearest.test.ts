@@ -10,13 +10,13 @@ describe('the nearest word', () => {
     expect(nearestWord(typed, ['train', 'epochs', 'replica-batch', 'eval'])).toBe(expected);
   });
 
-  it('is the only one that begins so, and no chance likeness of a short one', () => {
+  it('is the only one with that prefix, not a short one that is similar by chance', () => {
     expect(nearestWord('e', ['lr', 'epochs'])).toBe('epochs');
     expect(nearestWord('e', ['lr', 'seed'])).toBeUndefined();
     expect(nearestWord('foo', ['fold', 'train'])).toBeUndefined();
   });
 
-  it('is none where nothing is near', () => {
+  it('does not exist if nothing is similar', () => {
     expect(nearestWord('xyzzy', ['train', 'eval'])).toBeUndefined();
   });
 });

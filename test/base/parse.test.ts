@@ -22,7 +22,7 @@ const cook = (given: unknown) =>
   parseOptions('cook', schema, given, { example, refused: { price: 'is decided by the cook' } });
 
 describe('parseOptions', () => {
-  it('gives what is allowed, and takes undefined for nothing', () => {
+  it('returns allowed options, and treats undefined as absent', () => {
     const given = { minutes: 5, heatLevel: undefined, method: 'fry' };
     expect(cook(given)).toStrictEqual({ minutes: 5, method: 'fry' });
   });
@@ -48,7 +48,7 @@ describe('parseOptions', () => {
     expect(() => cook(given)).toThrow(message);
   });
 
-  it('has schemas that cannot differ from the types of their options', () => {
+  it('has schemas that must match the types of their options', () => {
     const schemaOf = optionsSchema<{ readonly a: number; readonly b?: boolean }>();
     // @ts-expect-error b is missing
     schemaOf({ a: positive });
@@ -66,7 +66,7 @@ describe('parseKind', () => {
   const calls = { boil: 'boil({ minutes: 5 })', fry: 'fry()' };
   const parse = (given: unknown) => parseKind('method', calls, given);
 
-  it('parts the kind from the rest', () => {
+  it('separates the kind from the rest', () => {
     expect(parse({ kind: 'fry', oil: true })).toEqual({ kind: 'fry', rest: { oil: true } });
   });
 
@@ -98,7 +98,7 @@ describe('showValue', () => {
     expect(showValue(value)).toBe(shown);
   });
 
-  it('ends for values that contain themselves, and survives those that throw', () => {
+  it('terminates for circular values, and survives values that throw', () => {
     const ring: unknown[] = [];
     ring.push(ring);
     const thrower = {

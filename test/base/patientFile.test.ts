@@ -8,7 +8,7 @@ const folder = mkdtempSync(join(tmpdir(), 'syncbn-patient-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('a patient file', () => {
-  it('has what was written, in order', () => {
+  it('contains what was written, in order', () => {
     const path = join(folder, 'records');
     const fd = openSync(path, 'w');
     const file = new PatientFile({ fd, onTrouble: expect.unreachable });
@@ -18,11 +18,11 @@ describe('a patient file', () => {
     expect([...readFileSync(path)]).toEqual([1, 2, 3]);
   });
 
-  it('tells once that a disk is full, and counts all that it does not have', () => {
+  it('reports a full disk once, and counts everything that it lost', () => {
     const fd = openSync('/dev/full', 'w');
     const troubles: string[] = [];
     const file = new PatientFile({ fd, onTrouble: (reason) => troubles.push(reason) });
-    // More than may wait.
+    // More than the buffer holds.
     for (let i = 0; i < 5; i++) file.write(new Uint8Array(600_000));
     expect(file.end()).toBe(5);
     closeSync(fd);

@@ -43,7 +43,7 @@ describe('RandomStream', () => {
     expect(draw(stream.reset(5, Purpose.init, 2, 3), 9)).toEqual(words);
   });
 
-  it('differs in every one of seed, purpose, step and sample', () => {
+  it('depends on each of seed, purpose, step and sample', () => {
     const keys: readonly (readonly [number, number, number, number])[] = [
       [1, 1, 1, 1],
       [2, 1, 1, 1],
@@ -67,7 +67,7 @@ describe('RandomStream', () => {
     for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(400);
   });
 
-  it('has normal numbers of mean 0, variance 1 and fourth moment 3', () => {
+  it('has normal numbers with mean 0, variance 1 and fourth moment 3', () => {
     const stream = new RandomStream().reset(11, 1, 0, 0);
     const values = Array.from({ length: 50_000 }, () => stream.nextNormal());
     const moment = (power: number): number =>
@@ -97,7 +97,7 @@ describe('portableExp', () => {
     },
   );
 
-  it('is 0 far below', () => {
+  it('is 0 for very negative numbers', () => {
     expect(portableExp(-747)).toBe(0);
     expect(portableExp(-Infinity)).toBe(0);
   });

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { readSome, writeAll } from '../../src/base/regularFile.ts';
 import { hashValues } from '../../src/checkpoint/state.ts';
 
-/** The file, and the lengths that it is asked for. */
+/** The file, and the requested lengths. */
 function watched(file: FileHandle, lengths: number[]): FileHandle {
   return new Proxy(file, {
     get: (target, name) => {
@@ -21,7 +21,7 @@ function watched(file: FileHandle, lengths: number[]): FileHandle {
   });
 }
 
-it('are written and read in pieces of so many bytes', async () => {
+it('are written and read in pieces of a given size', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'syncbn-pieces-'));
   const file = await open(join(folder, 'bytes'), 'w+');
   try {
@@ -38,7 +38,7 @@ it('are written and read in pieces of so many bytes', async () => {
   }
 });
 
-it('have the hash of the whole', () => {
+it('have the hash of the whole file', () => {
   const values = new Float32Array(new SharedArrayBuffer(400)).map((_, i) => i / 7);
   const [whole, pieces] = [createHash('sha256'), createHash('sha256')];
   whole.update(new Uint8Array(values.buffer).slice());

@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('writeWhole', () => {
-  it('writes text and bytes, over what was there, and leaves nothing else', async () => {
+  it('writes text and bytes over an existing file, and leaves nothing else', async () => {
     const path = join(folder, 'a');
     await writeWhole(path, 'a file', 'text');
     expect(readFileSync(path, 'utf8')).toBe('text');
@@ -36,7 +36,7 @@ describe('writeWhole', () => {
     expect(readdirSync(folder)).toEqual(['a']);
   });
 
-  it('keeps what was there when it fails, and names the file', async () => {
+  it('keeps the old file if it fails, and names it', async () => {
     mkdirSync(join(folder, 'b'));
     const written = writeWhole(join(folder, 'b'), 'report to write, b', 'text');
     await expect(written).rejects.toThrow(/^report to write, b: expected .*, got "EISDIR/);
@@ -45,7 +45,7 @@ describe('writeWhole', () => {
     await expect(writeWhole(join(folder, 'file', 'c'), 'c', '')).rejects.toThrow(/ENOTDIR/);
   });
 
-  it('replaces what a link leads to, whether or not it is there, and keeps the link', async () => {
+  it('replaces the target of a link, whether or not it exists, and keeps the link', async () => {
     mkdirSync(join(folder, 'real'));
     writeFileSync(join(folder, 'real', 'old'), 'before');
     for (const name of ['old', 'new']) {
@@ -60,7 +60,7 @@ describe('writeWhole', () => {
     await expect(writeWhole(join(folder, 'ring'), 'x', '')).rejects.toThrow(/ELOOP/);
   });
 
-  it('keeps the mode of the file that it replaces, already while it is written', async () => {
+  it('keeps the mode of the file that it replaces, even while it is written', async () => {
     const path = join(folder, 'a');
     writeFileSync(path, 'before');
     for (const mode of [0o600, 0o664]) {
@@ -73,7 +73,7 @@ describe('writeWhole', () => {
     }
   });
 
-  it('writes to a device, or refuses it where the file is to be read again', async () => {
+  it('writes to a device, or refuses it if the file must be readable', async () => {
     await writeWhole('/dev/null', 'x', 'text');
     expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
     const refused = writeWhole('/dev/null', 'x', 'text', { isRegular: true });
@@ -81,7 +81,7 @@ describe('writeWhole', () => {
     await expect(checkWritable('/dev/null', 'x', { isRegular: true })).rejects.toThrow(UsageError);
   });
 
-  it('refuses a pipe at once, although nothing reads it', async () => {
+  it('refuses a pipe at once, even if nothing reads it', async () => {
     const path = join(folder, 'pipe');
     execFileSync('mkfifo', [path]);
     await expect(writeWhole(path, 'x', 'text')).rejects.toThrow(/^x: .*a pipe/);
@@ -89,7 +89,7 @@ describe('writeWhole', () => {
     expect(lstatSync(path).isFIFO()).toBe(true);
   });
 
-  it('writes to /dev/stdout, a pipe or a file, and loses nothing that is there', async () => {
+  it('writes to /dev/stdout, a pipe or a file, without losing earlier output', async () => {
     const entry = fileURLToPath(new URL('../../src/base/wholeFile.ts', import.meta.url));
     const outfile = join(folder, 'wholeFile.mjs');
     await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm' });
@@ -106,12 +106,13 @@ await writeWhole('/dev/stdout', 'x', 'second');`,
       spawnSync('sh', ['-c', `"${process.execPath}" "${script}" ${to} "${out}"`]);
       expect(readFileSync(out, 'utf8')).toBe('first second');
     }
-    // Node gives its children sockets, which cannot be opened by name: said, not swallowed.
+    // Node gives its children sockets, which cannot be opened by name: the error is reported, not
+    // swallowed.
     const socket = spawnSync(process.execPath, [script], { encoding: 'utf8' });
     expect(socket.stderr).toMatch(/UsageError: x: .*ENXIO/);
   });
 
-  it('removes what killed processes left, and nothing that is being written', async () => {
+  it('removes files left by killed processes, but not files being written', async () => {
     const path = join(folder, 'a');
     const dead = spawnSync(process.execPath, ['-e', '']).pid;
     const left = (host: string, pid: number): string => {
@@ -133,7 +134,7 @@ await writeWhole('/dev/stdout', 'x', 'second');`,
 });
 
 describe('checkWritable', () => {
-  it('refuses missing folders and folders in the place of the file', async () => {
+  it('refuses missing folders and folders in place of the file', async () => {
     await expect(checkWritable(join(folder, 'no', 'a'), 'a')).rejects.toThrow(UsageError);
     await expect(checkWritable(folder, 'a')).rejects.toThrow(/^a: expected .*, got "EISDIR/);
   });
@@ -149,7 +150,7 @@ describe('checkWritable', () => {
 });
 
 describe('fileError', () => {
-  it("makes a UsageError of the system's errors and of no others", () => {
+  it("turns the system's errors, and no others, into a UsageError", () => {
     const missing = Object.assign(new Error('ENOENT: x'), { code: 'ENOENT' });
     expect(fileError('f', missing, 'a file')).toBeInstanceOf(UsageError);
     const bug = new TypeError('x');

@@ -29,12 +29,12 @@ describe('the commit to compare with', () => {
     first = commit();
   });
 
-  it('is needed', () => {
+  it('is required', () => {
     expect(() => chooseBase(repository, undefined)).toThrow(/guard found no commit before this/);
     expect(() => chooseBase(tmpdir(), undefined)).toThrow(/guard requires a git repository/);
   });
 
-  it('is the one that is given', () => {
+  it('is the given one', () => {
     expect(chooseBase(repository, 'main')).toEqual({ commit: first, why: 'main' });
     expect(chooseBase(repository, first.slice(0, 8)).commit).toBe(first);
     expect(() => chooseBase(repository, '--all')).toThrow(
@@ -42,7 +42,7 @@ describe('the commit to compare with', () => {
     );
   });
 
-  it('is HEAD beside changes, without them the one before', () => {
+  it('is HEAD if there are changes, otherwise the one before', () => {
     const second = commit();
     expect(chooseBase(repository, undefined)).toEqual({ commit: first, why: 'HEAD~1' });
     writeFileSync(join(repository, 'new'), '');
@@ -50,7 +50,7 @@ describe('the commit to compare with', () => {
     expect(chooseBase(repository, undefined)).toEqual(expected);
   });
 
-  it('is where a branch left the one that it goes into', () => {
+  it('is where a branch left its target', () => {
     const left = commit();
     git('switch', '--quiet', '-c', 'branch');
     commit();
@@ -66,7 +66,7 @@ describe('the kernels of two builds', () => {
     return { kernel, shape, unit: 'GB/s', work: 1, peakWork: 1, run() {}, check() {}, peak() {} };
   };
 
-  it('are compared by name in any order, those of one build alone at the end', async () => {
+  it('are compared by name in any order, with those of only one build at the end', async () => {
     const own = ['a', 'new', 'b', 'c'].map(caseOf);
     const other = (async function* () {
       yield* ['b', 'a', 'old'].map(caseOf);

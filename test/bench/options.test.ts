@@ -4,7 +4,7 @@ import { count, countList, seconds, wordList } from '../../bench/options.ts';
 const NAMES = ['sync', 'local', 'group'] as const;
 
 describe('a list of words', () => {
-  it('keeps the order in which they are given', () => {
+  it('keeps the given order', () => {
     expect(wordList('--norm', 'group, sync', NAMES)).toEqual(['group', 'sync']);
   });
 

@@ -1,5 +1,5 @@
-// Every peer once, where it is installed. SYNCBN_TORCH names interpreters with PyTorch as --torch
-// does, SYNCBN_JS_PEERS a folder with the JavaScript libraries as --js-peers does.
+// Every installed peer once. SYNCBN_TORCH names interpreters with PyTorch as --torch does,
+// SYNCBN_JS_PEERS a folder with the JavaScript libraries as --js-peers does.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ function linesOfAll(output: Output): Record<string, unknown>[] {
 }
 
 describe.skipIf(torches.length === 0)('PyTorch', () => {
-  it('trains beside ours with every norm, and each line says which PyTorch it is', async () => {
+  it('trains next to syncbn with every norm, and each line names its PyTorch', async () => {
     const setting = ['--net', 'refnet', '--replica-batch', '2', '--seconds', '0.2', '--json'];
     const lines = linesOfAll(await bench('train', ...setting, '--torch', pythons.join()));
     const builds = torches.map(({ build }) => build);
@@ -44,7 +44,7 @@ describe.skipIf(torches.length === 0)('PyTorch', () => {
   });
 
   it.skipIf(!torches.some(({ build }) => build.torchvision !== undefined)).each(LARGE_NETS)(
-    'trains %s beside ours',
+    'trains %s next to syncbn',
     async (net) => {
       const setting = ['--net', net, '--norm', 'sync', '--replica-batch', '2', '--seconds', '0.1'];
       const flags = ['--format', 'default', '--json', '--torch', pythons.join()];
@@ -54,7 +54,7 @@ describe.skipIf(torches.length === 0)('PyTorch', () => {
   );
 
   it.each(torches)(
-    'of $python normalizes, says variances and convolves',
+    'of $python normalizes, reports variances and convolves',
     async ({ python }: Torch) => {
       const folder = mkdtempSync(join(tmpdir(), 'syncbn-peers-'));
       const torch = startTorchLayers(python);
@@ -91,10 +91,10 @@ describe.skipIf(torches.length === 0)('PyTorch', () => {
     },
   );
 
-  it('that does not start is told and left out, and the benchmark ends well', async () => {
+  it('that does not start is reported and skipped, and the benchmark succeeds', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'syncbn-peers-'));
     try {
-      // Says what it is, and trains nothing.
+      // Identifies itself, and trains nothing.
       const python = join(folder, 'python');
       const text = `#!/bin/sh\ncase $1 in *torch_build.py) exec ${pythons[0]} "$1";; esac\n`;
       writeFileSync(python, `${text}echo "no memory" >&2; exit 1\n`, { mode: 0o755 });
@@ -118,7 +118,7 @@ describe.skipIf(torches.length === 0)('PyTorch', () => {
 describe.skipIf(!hasMpi && torches.length === 0)('gloo and Open MPI', () => {
   const found = torches.length === 0 ? [process.execPath] : torches.map(({ python }) => python);
 
-  it.each(found)('all-reduce and have a barrier, with %s', async (python) => {
+  it.each(found)('run an all-reduce and a barrier, with %s', async (python) => {
     const flags = ['--ranks', '2', '--seconds', '0.05', '--json', '--torch', python];
     const reduced = linesOfAll(await bench('all-reduce', '--bytes', '8,1024', ...flags));
     const waited = linesOfAll(await bench('barrier', ...flags));
@@ -146,7 +146,7 @@ describe('JavaScript libraries', () => {
 
   it.for(JS_PEERS.map(({ name }) => name))('train: %s', async (name, { skip }) => {
     if (!jsFound.includes(name)) skip(`${name} is not in SYNCBN_JS_PEERS`);
-    // The whole setting takes some of them minutes.
+    // Some of them need minutes for the whole setting.
     const [peer] = jsPeers({ ...setting, replicaBatch: 16 }, [name], jsFolder);
     const served = peer!.start();
     try {
@@ -159,7 +159,7 @@ describe('JavaScript libraries', () => {
 });
 
 describe('results', () => {
-  it('are all that npm run bench prints with --json, also where it builds', () => {
+  it('are all that npm run bench prints with --json, even if it builds', () => {
     const args = ['run', '--silent', 'bench', '--', 'kernels', '--smoke', '--json'];
     const { stdout, status } = spawnSync('npm', args, { encoding: 'utf8' });
     expect(status).toBe(0);

@@ -12,7 +12,7 @@ const hasMpi = spawnSync('mpicc', ['--version']).status === 0;
 const cwd = peerProgram('');
 
 describe('the programs of the peers', () => {
-  it.skipIf(!hasTorch)('in Python import what there is', () => {
+  it.skipIf(!hasTorch)('in Python import only names that exist', () => {
     const modules = readdirSync(cwd).flatMap((file) => /(\w+)\.py$/.exec(file)?.[1] ?? []);
     expect(modules).toContain('gloo_all_reduce');
     const code = `import sys; sys.dont_write_bytecode = True; import ${modules.join()}`;
@@ -20,13 +20,13 @@ describe('the programs of the peers', () => {
     expect(stderr).toBe('');
   });
 
-  it.skipIf(!hasMpi)('in C have no errors', () => {
+  it.skipIf(!hasMpi)('in C compile without errors', () => {
     const args = ['-fsyntax-only', 'openmpi_all_reduce.c'];
     const { status, stderr } = spawnSync('mpicc', args, { cwd, encoding: 'utf8' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
-  it('in JavaScript are written without mistakes', () => {
+  it('in JavaScript have no syntax errors', () => {
     for (const file of readdirSync(cwd).filter((name) => name.endsWith('.mjs'))) {
       const { stderr } = spawnSync(process.execPath, ['--check', file], { cwd, encoding: 'utf8' });
       expect(stderr).toBe('');
@@ -51,7 +51,7 @@ describe('a PyTorch without torchvision', () => {
     expect(peers.map(({ label }) => label)).toEqual(labels);
   });
 
-  it('is named with the nets that it lacks, if any are to be trained', () => {
+  it('is named with the nets that it lacks, if any are requested', () => {
     expect(whyTorchLacks(TRAIN_NETS.map(settingOf), [bare, full])).toEqual([
       expect.stringMatching(/^Without PyTorch 1 of bare for resnet18, mobilenet-v2: .*python3-/),
     ]);

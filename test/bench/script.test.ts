@@ -41,13 +41,13 @@ describe('the script of the benchmarks', () => {
     expect(scripts.bench).toBe('node scripts/bench.mjs --build');
   });
 
-  it('keeps what the build prints away from standard output', async () => {
+  it('keeps the output of the build out of stdout', async () => {
     const output = await script("console.log('built')", '--build', 'accuracy', '--fast');
     expect(output).toMatchObject({ stdout: '', code: 1 });
     expect(output.stderr).toMatch(/^built\nUnknown option `--fast`/);
   });
 
-  it('measures nothing with a build that failed', async () => {
+  it('measures nothing if the build failed', async () => {
     const output = await script('process.exit(3)', '--build', 'readme');
     expect(output).toMatchObject({ stdout: '', stderr: '', code: 3 });
   });
@@ -59,14 +59,14 @@ describe('another Node for the benchmarks', () => {
     { given: '/bin/cat', says: /expected a binary of Node >=20\.19, .* it is not Node/ },
     { given: '', says: /got ""/ },
     { given: nodeOf('20.18.9'), says: /it is Node 20\.18\.9\.$/m },
-  ])('is not $given, which is said before the build', async ({ given, says }) => {
+  ])('is not $given, which is reported before the build', async ({ given, says }) => {
     const output = await script("console.log('built')", '--build', 'train', '--node', given);
     expect(output).toMatchObject({ stdout: '', code: 1 });
     expect(output.stderr).toMatch(says);
     expect(output.stderr).not.toContain('built');
   });
 
-  it('gets all other arguments, and its exit code is that of the script', async () => {
+  it('gets all other arguments, and its exit code becomes that of the script', async () => {
     const file = join(folder, 'node');
     const text = `#!/bin/sh\nif [ "$1" = -p ]; then echo 20.19.0; else echo "$@"; exit 5; fi\n`;
     writeFileSync(file, text, { mode: 0o755 });

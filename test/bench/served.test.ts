@@ -13,7 +13,7 @@ const ANSWERS = `
   });`;
 
 describe('a served peer', () => {
-  it('answers each request, one after the other, and ends when it is closed', async () => {
+  it('answers requests one after another, and ends when it is closed', async () => {
     const peer = servePeer('peer', process.execPath, ['-e', ANSWERS]);
     try {
       for (const seconds of [1, 2]) {
@@ -24,20 +24,20 @@ describe('a served peer', () => {
     }
   });
 
-  it('throws what the peer wrote when it dies, and may be closed then', async () => {
+  it('throws what the peer wrote if it dies, and can then be closed', async () => {
     const peer = servePeer('peer', process.execPath, ['-e', ANSWERS]);
     await expect(peer.measure(6)).rejects.toThrow(/peer failed: too long/);
     await peer.close();
   });
 
-  it('throws the last lines alone when the peer wrote many', async () => {
+  it('throws only the last lines if the peer wrote many', async () => {
     const program = "for (let i = 0; i < 9; i++) console.error('line', i); process.exit(1)";
     const peer = servePeer('peer', process.execPath, ['-e', program]);
     await expect(peer.measure(1)).rejects.toThrow(/failed: line 4\n.*\n.*\n.*\nline 8/);
     await peer.close();
   });
 
-  it('throws when the peer is late, also where a child of it holds its pipes', async () => {
+  it('throws if the peer is late, even if a child process holds its pipes', async () => {
     const program = `require('child_process').spawn(process.execPath,
       ['-e', 'process.stdin.on("end", () => process.exit()).resume()'], { stdio: 'inherit' });`;
     const peer = servePeer('peer', process.execPath, ['-e', program], 300);
@@ -45,13 +45,13 @@ describe('a served peer', () => {
     await peer.close();
   });
 
-  it('throws when the answer is not JSON', async () => {
+  it('throws if the answer is not JSON', async () => {
     const peer = servePeer('peer', process.execPath, ['-e', 'console.log("Hello!")']);
     await expect(peer.measure(1)).rejects.toThrow(/peer wrote "Hello!" in place of JSON/);
     await peer.close();
   });
 
-  it('throws when there is no such program', async () => {
+  it('throws if the program does not exist', async () => {
     const peer = servePeer('peer', '/missing/program', []);
     await expect(peer.measure(1)).rejects.toThrow(/ENOENT/);
     await peer.close();
@@ -61,12 +61,12 @@ describe('a served peer', () => {
 describe('the peers of a setting', () => {
   const split = { net: 'refnet', norm: 'sync', replicas: 2, workers: 2, replicaBatch: 16 } as const;
 
-  it('have as many processes as ours has replicas, or one beside one worker', () => {
+  it('have as many processes as syncbn has replicas, or one for one worker', () => {
     expect(torchProcesses(split)).toBe(2);
     expect(torchProcesses({ ...split, workers: 1 })).toBe(1);
   });
 
-  it('are none where they would compute something else or take too many processes', () => {
+  it('do not exist if they would compute something else or need too many processes', () => {
     expect(torchProcesses({ ...split, workers: 1, norm: 'local' })).toBeUndefined();
     expect(torchProcesses({ ...split, replicas: 64 })).toBeUndefined();
   });

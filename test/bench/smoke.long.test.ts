@@ -28,14 +28,14 @@ describe('the benchmark of training', () => {
       string,
       number
     >;
-    // 4 images a step.
+    // 4 images per step.
     expect((imagesPerSecond! * msPerStep!) / 4000).toBeCloseTo(1, 2);
     expect(msPerStepMin).toBeGreaterThan(0);
     expect(msPerStepMin).toBeLessThanOrEqual(msPerStep!);
     expect(msPerStepP99).toBeGreaterThanOrEqual(msPerStep!);
   });
 
-  it('prints a table and the machine for people, and saves nothing unless told', async () => {
+  it('prints a table and the machine for people, and saves nothing by default', async () => {
     const output = await bench('train', '--smoke', '--norm', 'group', '--workers', '1');
     expect(output.stdout).toMatch(/│ images\/s │/);
     expect(output.stdout).toMatch(/│ refnet │ group │ +2 │ +1 │/);
@@ -45,7 +45,7 @@ describe('the benchmark of training', () => {
 });
 
 describe('the benchmark against another build', () => {
-  it('measures both alternately, here a build against itself', async () => {
+  it('measures both alternately (here a build against itself)', async () => {
     const [line, ...others] = linesOf(await bench('against', '.', '--smoke', '--json'));
     expect(others).toEqual([]);
     expect(line).toMatchObject({ bench: 'against', net: 'refnet', norm: 'sync', replicaBatch: 2 });
@@ -57,7 +57,7 @@ describe('the benchmark against another build', () => {
     expect(p50).toBeLessThanOrEqual(max!);
   });
 
-  it('cuts the batches of this build as it is told', async () => {
+  it('splits the batches of this build as requested', async () => {
     const lines = linesOf(await bench('against', '.', '--smoke', '--json', '--grains', '2,4'));
     expect(lines.map(({ grains }) => grains)).toEqual([2, 4]);
   });
@@ -146,7 +146,7 @@ describe('the benchmark of the all-reduce', () => {
     }
   });
 
-  it('relates arrays that are large enough to the memory bandwidth', async () => {
+  it('compares large arrays with the memory bandwidth', async () => {
     const flags = ['--smoke', '--ranks', '2', '--bytes', '65536', '--dtype', 'float32'];
     const output = await bench('all-reduce', ...flags);
     expect(output.stdout).toMatch(/│ of limit │/);
@@ -190,7 +190,7 @@ describe('the benchmark of batch normalization', () => {
 });
 
 describe('the benchmark of accuracy', () => {
-  it('finds every normalization within what the project promises', async () => {
+  it('finds every normalization within the promised accuracy', async () => {
     const lines = linesOf(await bench('accuracy', '--smoke', '--json'));
     const norms = lines.filter((line) => line.bench === 'accuracy');
     expect(norms.map(({ norm }) => norm)).toContain('batchNorm, sync');
@@ -207,7 +207,7 @@ describe('the benchmark of accuracy', () => {
     }
   });
 
-  it('finds direct convolutions more exact than those by Winograd, and none wrong', async () => {
+  it('finds direct convolutions more exact than Winograd, and none wrong', async () => {
     const lines = linesOf(await bench('accuracy', '--smoke', '--json'));
     const found = lines.filter((line) => line.bench === 'convolution accuracy');
     const rmsOf = (algorithm: string, pass: string): number => {
@@ -251,7 +251,7 @@ describe('the command of the benchmarks', () => {
 });
 
 describe('the benchmark of data in chunks', () => {
-  it('makes a set, trains on it, and measures steps beside those in memory', async () => {
+  it('makes a set, trains on it, and measures steps next to those in memory', async () => {
     const dir = join(await mkdtemp(join(tmpdir(), 'syncbn-stream-')), 'set');
     const args = ['--gigabytes', '0.02', '--dir', dir, '--smoke', '--json'];
     const [line] = linesOf(await bench('stream', ...args));
@@ -264,7 +264,7 @@ describe('the benchmark of data in chunks', () => {
 });
 
 describe('the benchmark of micro-batches', () => {
-  it('measures all sides, which come to the same bits', async () => {
+  it('measures all variants, which give the same bits', async () => {
     const lines = linesOf(await bench('micro', '--smoke', '--json'));
     expect(lines).toHaveLength(5);
     expect(new Set(lines.map(({ hash }) => hash)).size).toBe(1);
@@ -276,7 +276,7 @@ describe('the benchmark of micro-batches', () => {
 });
 
 describe('the benchmark of predictions', () => {
-  it('measures all sides, and refuses a folder without the peer', async () => {
+  it('measures all variants, and refuses a folder without the peer', async () => {
     const lines = linesOf(await bench('predict', '--smoke', '--json'));
     expect(lines.map(({ side }) => side)).toEqual(['trainer', 'loaded', 'folded']);
     for (const { msMin } of lines) expect(msMin).toBeGreaterThan(0);

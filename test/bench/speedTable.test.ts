@@ -28,12 +28,12 @@ describe('the published speed', () => {
   it.each([
     ['README.md', shortTable(run)],
     ['docs/speed.md', speedTable(run)],
-  ])('in %s is what the newest saved run says', (page, table) => {
+  ])('in %s matches the newest saved run', (page, table) => {
     expect(table).toMatch(/^\| per-replica batch size/m);
     expect(withTable(textOf(page), table)).toBe(textOf(page));
   });
 
-  it('in the picture is, too', () => {
+  it('is also in the picture', () => {
     expect(speedPicture(run)).toBe(textOf('docs/images/speed.svg'));
   });
 });
@@ -52,7 +52,7 @@ describe('the short table of a run', () => {
 });
 
 describe('the table of a run', () => {
-  it('has speeds and ratios by replica batch, and other splits apart', () => {
+  it('has speeds and ratios by replica batch, and other splits separately', () => {
     const ratio = { p50: 4.26, min: 4, max: 5 };
     const table = speedTable([
       line({}),
@@ -100,7 +100,7 @@ describe('the table of a run', () => {
     );
   });
 
-  it('is of the last date alone', () => {
+  it('is only of the last date', () => {
     const old = line({ date: '2026-11-23T01:00:00.000Z', imagesPerSecond: 1 });
     const run = newestRun([line({}), old, line({ replicaBatch: 4 })].map(toJson).join('\n'));
     expect(run.map(({ replicaBatch }) => replicaBatch)).toEqual([2, 4]);
@@ -127,7 +127,7 @@ describe('the benchmark of training without flags', () => {
     ]);
   });
 
-  it('measures what flags name, and no other splits where they name one', () => {
+  it('measures what flags name, and only the given split if there is one', () => {
     expect(trainSettings({ peers: true, net: 'refnet', norm: 'group' })).toHaveLength(5);
     const narrow = { peers: true, net: 'refnet', norm: 'sync', replicaBatch: '4' };
     expect(trainSettings(narrow)).toEqual([

@@ -18,7 +18,7 @@ describe('a quantile', () => {
 });
 
 describe('a summary', () => {
-  it('does not depend on the order of the values, and leaves them as they are', () => {
+  it('does not depend on the order of the values, and does not change them', () => {
     const values = [10, 9, 100, 1];
     expect(summarize(values)).toEqual({ min: 1, p50: 9, p99: 100 });
     expect(values).toEqual([10, 9, 100, 1]);

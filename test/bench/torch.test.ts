@@ -18,14 +18,14 @@ describe('the interpreters of --torch', () => {
     expect(() => pythonsOf(given)).toThrow(/--torch: .* commands that run Python/);
   });
 
-  it('are one where a command compares with one', () => {
+  it('are one if a command compares with one', () => {
     expect(pythonOf('python3')).toBe('python3');
     expect(() => pythonOf('python3,a')).toThrow(/--torch: .* a single one here/);
   });
 });
 
 describe('an interpreter without PyTorch', () => {
-  it('is missing, with the last line of what it says', async () => {
+  it('is missing, with the last line of its output', async () => {
     expect(await findTorch(process.execPath)).toEqual({
       missing: expect.stringMatching(/none with gloo in .*node.*python3-torch\): Node\.js v/),
     });
@@ -34,7 +34,7 @@ describe('an interpreter without PyTorch', () => {
     });
   });
 
-  it('leaves those that have it', async () => {
+  it('does not affect those that have it', async () => {
     expect(await findTorches(['no-such-python'])).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ import * as library from '../../src/index.ts';
 const times = { seconds: 0.1, rounds: 2, windowSeconds: 0.02, warmUpSeconds: 0.02 };
 const setting = { net: 'refnet', norm: 'sync', replicas: 2, workers: 1, replicaBatch: 2 } as const;
 
-/** A peer that answers so many times, at so many milliseconds a step, and dies then. */
+/** A peer that answers a number of times, with the given milliseconds per step, and then dies. */
 function peerOf(label: string, answers: number, ms: number): TrainPeer {
   const figures = { imagesPerSecond: 4000 / ms, msPerStep: { min: ms, p50: ms, p99: ms } };
   const program = `let left = ${answers};
@@ -20,7 +20,7 @@ function peerOf(label: string, answers: number, ms: number): TrainPeer {
 }
 
 describe('training beside peers', () => {
-  it('goes on without those that fail, and marks the fastest PyTorch of the others', async () => {
+  it('continues without peers that fail, and marks the fastest PyTorch of the others', async () => {
     const failures: string[] = [];
     const peers = [
       peerOf('never', 0, 1),
@@ -46,7 +46,7 @@ describe('training beside peers', () => {
 });
 
 describe('data to train with', () => {
-  it('has 2048 samples, fewer of large ones, and never less than a step takes', () => {
+  it('has 2048 samples, fewer if they are large, and never less than one step', () => {
     const countOf = (net: 'resnet20' | 'resnet18', replicaBatch: number) =>
       sampleCountOf({ ...setting, net, replicaBatch });
     expect(countOf('resnet20', 2)).toBe(2048);
@@ -54,7 +54,7 @@ describe('data to train with', () => {
     expect(countOf('resnet18', 400)).toBe(800);
   });
 
-  it('has a class for each pixel where the net answers for each pixel', () => {
+  it('has a class for each pixel if the net classifies pixels', () => {
     const { task, train } = datasetOf(library, { ...setting, net: 'unet' });
     expect(task).toEqual({ kind: 'segmentation', classes: 10, targetShape: [64, 64] });
     const size = 64 * 64;

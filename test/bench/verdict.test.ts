@@ -14,7 +14,7 @@ describe('the speed that follows from turns', () => {
     expect(hundred).toEqual({ p50: Math.sqrt(50 * 51), low: 37, high: 64 });
   });
 
-  it('is certain within a narrower interval the more turns there are', () => {
+  it('has a narrower interval the more turns there are', () => {
     const few = speedOf(spread(1, 0.2).filter((_, i) => i % 4 === 0));
     const many = speedOf(Array.from({ length: 10 }, () => spread(1, 0.2)).flat());
     expect(many.high - many.low).toBeLessThan((few.high - few.low) / 2);
@@ -34,7 +34,7 @@ describe('a build', () => {
 });
 
 describe('what seems slower', () => {
-  it('is measured again, alone, and is slower only if it always is', async () => {
+  it('is measured again, alone, and counts as slower only if it always is', async () => {
     const script: Record<string, readonly (readonly number[])[]> = {
       slower: [spread(0.5, 0.1), spread(0.7, 0.1), spread(0.6, 0.1)],
       once: [spread(0.8, 0.1), spread(1, 0.1)],

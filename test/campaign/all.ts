@@ -1,5 +1,5 @@
 // All campaigns, and how they share the time: two lanes of processes, so that two cores are busy.
-// Each campaign is a process of its own: one that hangs or dies is a failure of that campaign.
+// Each campaign is a separate process, so a hang or a death is a failure of only that campaign.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { bits } from './bits.ts';
@@ -12,7 +12,7 @@ import { kills } from './kills.ts';
 import { processes } from './processes.ts';
 import { soak } from './soak.ts';
 
-/** Random numbers depend on the place in this list: new ones go to its end. */
+/** Random numbers depend on the position in this list: add new ones at the end. */
 export const CAMPAIGNS: readonly Campaign[] = [
   ...[bits, fuzz, deaths, kills, calls, soak, elastic, processes],
 ];
@@ -33,14 +33,14 @@ const LANES: readonly (readonly (readonly [name: string, share: number])[])[] = 
   ],
 ];
 
-/** Beyond its time, for the last case and the end. */
+/** Extra time for the last case and the end. */
 const GRACE_MS = 180_000;
 
 export function isName(name: string): boolean {
   return CAMPAIGNS.some((campaign) => campaign.name === name);
 }
 
-/** Runs all campaigns and gives their outcomes in the list's order. */
+/** Runs all campaigns and returns their outcomes in the order of the list. */
 export async function runAll(options: {
   readonly minutes: number;
   readonly seed: number;
@@ -57,7 +57,7 @@ export async function runAll(options: {
   return outcomes.sort((a, b) => place(a) - place(b));
 }
 
-/** A campaign in a process of its own. */
+/** A campaign in a separate process. */
 async function runAlone(name: string, minutes: number, seed: number): Promise<Outcome> {
   const args = [process.argv[1]!, name, '--minutes', `${minutes}`, '--seed', `${seed}`, '--json'];
   const flags = process.execArgv;

@@ -1,6 +1,6 @@
-// calls: random sequences of API calls against a small model of what is allowed. What is allowed
-// succeeds, what is not is a UsageError and changes nothing, and the run ends with the bits of one
-// in which nothing else was called.
+// calls: random sequences of API calls, compared with a small model of what is allowed. Allowed
+// calls succeed, other calls throw a UsageError and change nothing, and the run ends with the bits
+// of a run without the extra calls.
 
 import { join } from 'node:path';
 import {
@@ -19,8 +19,8 @@ import type { Dice } from './dice.ts';
 const EPOCHS = 4;
 const CALL_TIMEOUT_MS = 30_000;
 
-/** What happened to the weights so far, for the undisturbed run: only measuring statistics changes
- * anything that training would not. */
+/** What happened to the weights so far, for the undisturbed run: only computing statistics changes
+ * anything besides training. */
 type Past = readonly { readonly step: number; readonly batches: number }[];
 
 /** The run as it should be. */
@@ -29,7 +29,7 @@ interface Expected {
   step: number;
   past: Past;
   saved: { readonly step: number; readonly past: Past; readonly hash: string } | undefined;
-  /** Answers at this step, which must not change while it stays. */
+  /** Answers at this step, which must not change until the next one. */
   known: Map<string, string>;
 }
 
@@ -109,7 +109,7 @@ function randomOptions(dice: Dice): TrainerOptions {
   };
 }
 
-/** The hash of a run in which nothing was called but what the past says. */
+/** The hash of a run with only the calls that change its weights. */
 async function undisturbed(options: TrainerOptions, past: Past, total: number): Promise<string> {
   const trainer = await Trainer.start({ ...options, workers: 1 });
   try {
@@ -251,7 +251,7 @@ const exportModel: Call = async ({ now, history }) => {
   await now.trainer.exportInference();
 };
 
-/** Calls that no type checker would let through. */
+/** Calls that a type checker would reject. */
 const wrong: Call = async (play) => {
   const { trainer } = play.now;
   const loose = trainer as unknown as Record<string, (...given: unknown[]) => unknown>;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type Campaign, runCampaign } from './campaign.ts';
 
-/** Fails where the dice say 0 of 3; counts 2 a case. */
+/** Fails if the dice show 0 of 3; counts 2 per case. */
 const shaky: Campaign = {
   name: 'shaky',
   counts: 'throws',
@@ -23,7 +23,7 @@ const shaky: Campaign = {
 describe('a failing case', () => {
   const run = (limits: object) => runCampaign(shaky, 90, { seed: 5, limits });
 
-  it('is told with the command that repeats it, and is the same when it is repeated', async () => {
+  it('is reported with the command that repeats it, and can be repeated', async () => {
     const { failures, count, cases } = await run({ cases: 12 });
     expect(failures.length).toBeGreaterThan(0);
     expect(count).toBe(2 * (cases - failures.length));
@@ -34,7 +34,7 @@ describe('a failing case', () => {
     }
   });
 
-  it('is also one that does not end', async () => {
+  it('may also be one that does not end', async () => {
     const hanging: Campaign = {
       ...shaky,
       open: async () => ({ run: () => new Promise<number>(() => {}) }),
@@ -43,7 +43,7 @@ describe('a failing case', () => {
     expect(failures[0]!.message).toContain('did not end within 50 ms');
   });
 
-  it('leaves no folder, and enough of them end the campaign', async () => {
+  it('leaves no folder, and too many of them end the campaign', async () => {
     const failing: Campaign = {
       ...shaky,
       name: 'failing',

@@ -1,28 +1,28 @@
-// What a campaign is, and how one runs: case after case until the time is over or the cases are
-// done. A case that fails is told with the command that repeats it, and the campaign goes on.
+// What a campaign is, and how it runs: one case after another until the time is up or the cases are
+// done. A failed case is reported with the command that repeats it, and the campaign continues.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Dice } from './dice.ts';
 
-/** What every case may use. */
+/** What each case may use. */
 export interface Setting {
   readonly seed: number;
   /** Removed at the end of the campaign. */
   readonly folder: string;
-  /** How long the campaign is to take; undefined when its cases are counted. */
+  /** The duration of the campaign; undefined if its cases are counted. */
   readonly minutes: number | undefined;
 }
 
-/** The cases of a campaign that is under way. */
+/** The cases of a running campaign. */
 export interface Cases {
-  /** Does a case. Gives how much of what the campaign counts it has done; throws when the promise
-   * does not hold. */
+  /** Runs a case. Returns how many of the counted things it did; throws if the promise does not
+   * hold. */
   run(dice: Dice, index: number): Promise<number>;
-  /** Gives back whatever the campaign holds. */
+  /** Releases everything that the campaign holds. */
   close?(): Promise<void>;
-  /** What else was seen, for the table. */
+  /** Other observations, for the table. */
   facts?(): Readonly<Record<string, number | string>>;
 }
 
@@ -30,11 +30,11 @@ export interface Campaign {
   readonly name: string;
   /** What it counts, in the plural: kills, deaths. */
   readonly counts: string;
-  /** What holds when no case fails, in one sentence. */
+  /** What holds if no case fails, in one sentence. */
   readonly promise: string;
-  /** A case that takes longer has failed. */
+  /** A case that takes longer fails. */
   readonly caseTimeoutMs: number;
-  /** What its process needs in its environment, which must be there when it starts. */
+  /** Environment variables that its process needs from the start. */
   readonly env?: Readonly<Record<string, string>>;
   open(setting: Setting): Promise<Cases>;
 }
@@ -51,7 +51,7 @@ export interface Limits {
 export interface Failure {
   readonly index: number;
   readonly message: string;
-  /** What to type to see it again. */
+  /** The command that repeats it. */
   readonly repeat: string;
 }
 
@@ -69,12 +69,13 @@ export interface Outcome {
 /** Called after each case. */
 export type Look = (state: Pick<Outcome, 'cases' | 'count' | 'seconds' | 'failures'>) => void;
 
-/** More of them would tell nothing new. */
+/** More of them would show nothing new. */
 const MAX_FAILURES = 10;
 const MAX_LINES = 30;
 const MAX_TEXT = 8000;
 
-/** Runs a campaign. `number` is its place in the list of campaigns, `look` sees it grow. */
+/** Runs a campaign. `number` is its position in the list of campaigns, `look` is called as it
+ * proceeds. */
 export async function runCampaign(
   campaign: Campaign,
   number: number,
@@ -114,13 +115,13 @@ export async function runCampaign(
   }
 }
 
-/** The error with where it came from. */
+/** The error with its origin. */
 function textOf(error: unknown): string {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return text.split('\n').slice(0, MAX_LINES).join('\n').slice(0, MAX_TEXT);
 }
 
-/** The promise's value, or an error when it does not settle in time. */
+/** The promise's value, or an error if it does not settle in time. */
 export async function within<T>(timeoutMs: number, promise: Promise<T>, what = 'it'): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -136,7 +137,7 @@ export async function within<T>(timeoutMs: number, promise: Promise<T>, what = '
   }
 }
 
-/** Fails the case. `facts` is everything needed to look at it. */
+/** Fails the case. `facts` is everything needed to investigate it. */
 export function fail(what: string, facts: Readonly<Record<string, unknown>>): never {
   const lines = Object.entries(facts).map(([name, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value);

@@ -25,12 +25,12 @@ export interface Running {
   isAlive(): boolean;
   /** To the process, or to its whole group. */
   kill(signal: NodeJS.Signals, toGroup: boolean): void;
-  /** Resolves when the command has told n such events, or has ended. */
+  /** Resolves when the command has reported n such events, or has ended. */
   told(event: string, n: number): Promise<void>;
 }
 
 const running = new Set<ChildProcess>();
-// Commands that are under way must not outlive the campaign.
+// Running commands must not outlive the campaign.
 process.on('exit', () => {
   for (const child of running) killGroup(child, 'SIGKILL');
 });
@@ -86,7 +86,7 @@ export function startCommand(args: readonly string[]): Running {
   };
 }
 
-/** A group that is gone is no error: that is what killing is for. */
+/** A group that no longer exists is not an error, since it was to be killed. */
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return;
   try {

@@ -1,6 +1,6 @@
 // deaths: workers die in all ways, at the start, in training, evaluation, prediction, measuring,
-// and in launched jobs. Each time the run ends soon with an error that names the rank, no thread is
-// left, and the process goes on.
+// and in launched jobs. Each time the run soon ends with an error that names the rank, no thread is
+// left, and the process continues.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
@@ -27,13 +27,13 @@ const WAYS = [
   ...['throw', 'throwObject', 'throwNothing', 'recursion', 'exit', 'exit', 'terminate'],
   ...['rejection', 'timer', 'loop'],
 ] as const;
-/** Only where the memory of a thread can be limited. */
+/** Only if the memory of a thread can be limited. */
 const LAUNCH_WAYS = [...WAYS, 'exhaust', 'exhaust'];
 const LOOP_TIMEOUT_MS = 1500;
 const TIMEOUT_MS = 30_000;
 /** From the death to the error, beyond the timeout of the run, on a busy machine. */
 const BOUND_MS = 8000;
-/** A run that is well after so many deaths, to see that the process is. */
+/** After this many deaths, a normal run checks that the process still works. */
 const HEALTHY_EVERY = 15;
 
 interface Death {
@@ -133,7 +133,7 @@ async function healthy(data: Dataset): Promise<string> {
   }
 }
 
-/** The error that a run ends with whose worker dies. */
+/** The error that ends a run after the death of a worker. */
 async function dieInTrainer(death: Death, data: Dataset): Promise<unknown> {
   const { way, phase, pass, replica, step, calls, workers, replicas, timeoutMs } = death;
   const isTerminated = way === 'terminate';
@@ -164,7 +164,7 @@ async function dieInTrainer(death: Death, data: Dataset): Promise<unknown> {
   }
 }
 
-/** Works in the phase until a worker is dead: a thread may die only after its call has ended. */
+/** Repeats the phase until a worker is dead: a thread may die only after its call has ended. */
 async function work(trainer: Trainer, { phase }: Death, data: Dataset): Promise<void> {
   const untilMs = performance.now() + BOUND_MS;
   let epochs = 0;
@@ -203,7 +203,7 @@ async function dieInLaunch(death: Death): Promise<unknown> {
   }
 }
 
-/** The threads that are started from now on, in the order of their ranks. */
+/** The threads started from now on, in the order of their ranks. */
 function watchThreads() {
   const threads: Worker[] = [];
   const listen = (worker: Worker): void => {
@@ -232,7 +232,7 @@ function checkError(error: unknown, death: Death): void {
   // The others name a rank that hangs, since it cannot speak.
   if (way === 'loop' && missing?.includes(victim)) return;
   if (rank === undefined) fail('the error names no rank', facts);
-  // At the start all ranks die, except where one is terminated.
+  // At the start all ranks die, unless one is terminated.
   if (rank !== victim && (phase !== 'start' || way === 'terminate')) {
     fail(`the error names rank ${rank}, not ${victim}`, facts);
   }

@@ -1,5 +1,5 @@
-// The one source of chance of a campaign. Each case has dice of its own, which depend on (seed,
-// campaign, index) alone: a case is repeated without those before it.
+// The only source of randomness of a campaign. Each case has its own dice, which depend only on
+// (seed, campaign, index), so a case can be repeated without those before it.
 
 import { RandomStream } from '../../src/base/random.ts';
 

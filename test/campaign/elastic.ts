@@ -1,5 +1,5 @@
-// elastic: threads of a run are terminated, at any time and one after the other, while the run goes
-// on with the others to the bits of an undisturbed one.
+// elastic: threads of a run are terminated one after another at any time, while the run continues
+// with the others to the bits of an undisturbed run.
 
 import { trainKilled, WORKERS } from '../support/runs/killed.ts';
 import { type Campaign, fail } from './campaign.ts';

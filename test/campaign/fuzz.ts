@@ -5,13 +5,13 @@ import { type Campaign, fail } from './campaign.ts';
 import type { Attempt, Target } from './fuzzTarget.ts';
 import { codeHasRun, isAllowed, openTargets } from './fuzzTargets.ts';
 
-/** So many attempts are a case, all at one target. */
+/** The number of attempts in a case, all at one target. */
 const ATTEMPTS = 50;
 /** For one input of a few kilobytes; most take less than one. */
 const MAX_MS = 5000;
-/** The process grows by less for one input: files say lengths that they do not have. */
+/** The process grows by less than this for one input, even if a file claims a huge length. */
 const MAX_GROWTH_BYTES = 300 * 2 ** 20;
-/** Messages are for people. */
+/** Messages must be readable. */
 const MAX_MESSAGE = 4000;
 
 export const fuzz: Campaign = {

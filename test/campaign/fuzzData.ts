@@ -1,4 +1,4 @@
-// Data folders to damage: a small one of each format, of which one file is damaged at a time.
+// Data folders to damage: a small one of each format. One file is damaged at a time.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -106,7 +106,7 @@ function idxFolder(
   };
 }
 
-/** Half of the time the damage is inside a stream that unpacks well. */
+/** Half of the time the damage is inside a stream that unpacks without errors. */
 function gzipInside(dice: Dice, packed: Uint8Array): Uint8Array {
   if (dice.chance(0.5)) return mutateBytes(dice, packed);
   const bytes = mutateBytes(dice, gunzipSync(packed));

@@ -1,6 +1,5 @@
-// Files of people's own data to damage: tables, NumPy's archives and less usual arrays, CIFAR-100,
-// packed sets. Where a format has checksums or lengths, part of the damage
-// lies behind ones that are right.
+// Files of users' own data to damage: tables, NumPy's archives and less common arrays, CIFAR-100,
+// packed sets. If a format has checksums or lengths, part of the damage keeps them valid.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -90,7 +89,7 @@ const CSV_PARTS = [
   ...['__proto__', 'label', ' ', '0x1', '1'.repeat(400), ','.repeat(300), '"'.repeat(301)],
 ];
 
-/** Half of the time by what has a meaning in tables. */
+/** Half of the time with characters that have a meaning in tables. */
 export function csvInside(dice: Dice, csv: Uint8Array): Uint8Array {
   if (dice.chance(0.5)) return mutateBytes(dice, csv);
   let text = Buffer.from(csv).toString();
@@ -103,8 +102,7 @@ export function csvInside(dice: Dice, csv: Uint8Array): Uint8Array {
   return new Uint8Array(Buffer.from(text));
 }
 
-/** Half of the time what stands in the list of a packed set, or in a file whose checksum is right
- * again. */
+/** Half of the time in the list of a packed set, or in a file with a corrected checksum. */
 export async function packedTarget(folder: string): Promise<Target> {
   const dir = join(folder, 'packed');
   const samples = (count: number) => ({

@@ -1,5 +1,5 @@
-// ONNX files to damage: their bytes, or, in messages that are whole again, names, operators,
-// attributes, shapes and values.
+// ONNX files to damage: their bytes, or, in valid messages, names, operators, attributes, shapes
+// and values.
 
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import * as onnx from 'onnx-buf';
@@ -26,7 +26,7 @@ const OPS = [
 const NAMES = ['', 'x', 'main', '__proto__', '\u0000', '\u001b[2J', 'ü'.repeat(300)];
 const NUMBERS = [-1n, 0n, 1n, 2n, 3n, 7n, 255n, 1n << 16n, 1n << 31n, 1n << 40n, (1n << 63n) - 1n];
 
-/** Nets with all that importing knows of convolutional ones. */
+/** Nets with every convolutional feature that can be imported. */
 export async function onnxTarget(): Promise<Target> {
   const data = synthetic({ train: 8, test: 2, shape: SHAPE, classes: 3 });
   const model = nn.sequential([

@@ -1,5 +1,5 @@
-// PNG files to damage: their bytes, or, with checksums that are right again, their chunks and what
-// is packed in them.
+// PNG files to damage: their bytes, or, with corrected checksums, their chunks and the packed data
+// in them.
 
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
 import { pngBytes } from '../support/pngBytes.ts';
@@ -61,7 +61,7 @@ export function pngInside(dice: Dice, png: Uint8Array): Uint8Array {
   return fileOf(chunks);
 }
 
-/** Now and then with much more than the header speaks of. */
+/** Sometimes with much more data than the header announces. */
 function repacked(dice: Dice, { type, data }: Chunk): Chunk {
   const rows = mutateBytes(dice, inflateSync(data));
   const zeros = Buffer.alloc(dice.chance(0.02) ? dice.pick([1, 20, 200]) * MIB : 0);

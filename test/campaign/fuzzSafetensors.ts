@@ -57,7 +57,7 @@ export function safetensorsTarget(folder: string): Target {
 
   function damaged(dice: Dice): Uint8Array {
     if (dice.chance(0.4)) return mutateBytes(dice, whole);
-    // Its length says how long the header is, whatever stands in it.
+    // Its length is that of the header, whatever the header contains.
     const changed = dice.chance(0.7) ? shallowText(mutateData(dice, header)) : undefined;
     const text = changed ?? Buffer.from(mutateBytes(dice, Buffer.from(JSON.stringify(header))));
     return safetensors(text, dice.chance(0.2) ? values.subarray(dice.below(40)) : values);

@@ -1,5 +1,5 @@
-// What the fuzzing damages: a whole file of each format, and what reads it. A reader goes as far as
-// a run would go before it starts threads.
+// What the fuzzing damages: a valid file of each format, and the code that reads it. A reader does
+// everything that a run does before it starts threads.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ import { safetensorsTarget } from './fuzzSafetensors.ts';
 import type { Target } from './fuzzTarget.ts';
 import { mutateBytes, mutateData } from './mutations.ts';
 
-/** Set by code in damaged files, if it should ever run. */
+/** Set by code in damaged files, if it ever runs. */
 const TRAP = 'syncbnCampaignTrap';
 const TRAP_MODULE = `data:text/javascript,globalThis.${TRAP}=true;export default()=>({});//`;
 
@@ -112,13 +112,13 @@ async function checkpointTargets(folder: string, data: Dataset): Promise<Target[
   const { tensors, ...content } = saved;
   return [
     target('checkpoint', (dice) => mutateBytes(dice, bytes)),
-    // Whole by their checksum: what stands in them lies.
+    // Their checksums are valid, but their contents are wrong.
     target('checkpoint bytes', (dice) => withDigest(mutateBytes(dice, bytes.subarray(0, -32)))),
     target('checkpoint structure', (dice) =>
       withStructure(bytes, mutateData(dice, withTrap(dice, headOf(saved)))),
     ),
     target('checkpoint of 0.1', (dice) => mutateBytes(dice, oldCheckpointFile(saved))),
-    // Whole files whose content lies: the settings and the model, not the tensors.
+    // Files with valid checksums and wrong settings or models, but correct tensors.
     target('checkpoint content', (dice) => {
       const changed = mutateData(dice, withTrap(dice, content)) as object;
       return oldCheckpointFile({ ...changed, tensors });
@@ -126,7 +126,7 @@ async function checkpointTargets(folder: string, data: Dataset): Promise<Target[
   ];
 }
 
-/** A checkpoint with another structure before its values, whole again. */
+/** A checkpoint with another structure before its values, and a valid checksum. */
 function withStructure(file: Uint8Array, structure: unknown): Uint8Array {
   const padded = (bytes: number): number => Math.ceil(bytes / 64) * 64;
   const { buffer, byteOffset } = file;
@@ -143,7 +143,7 @@ function withDigest(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(Buffer.concat([bytes, createHash('sha256').update(bytes).digest()]));
 }
 
-/** Now and then a layer of the model is code. */
+/** Sometimes a layer of the model is code. */
 function withTrap<T extends { readonly model: unknown }>(dice: Dice, content: T): T {
   if (!dice.chance(0.1)) return content;
   const model = structuredClone(content.model) as { layers: unknown[] };

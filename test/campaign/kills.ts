@@ -1,6 +1,6 @@
 // kills: real runs of the command are killed, stopped, cut off from their output and out of disk
-// space at random moments, and started again until they end, with the weights of an undisturbed
-// run. After each blow the checkpoint on the disk is whole and holds what was told.
+// space at random moments, and restarted until they finish with the weights of an undisturbed run.
+// After each blow the checkpoint on disk is intact and holds the reported step.
 
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,9 +12,9 @@ import { type Ended, type Running, startCommand } from './command.ts';
 import { Dice } from './dice.ts';
 import { openSmallDisk, type SmallDisk } from './smallDisk.ts';
 
-/** Blows of a case; then the run is left alone. */
+/** Blows per case; after that the run is undisturbed. */
 const MAX_BLOWS = 6;
-/** Starts of a case; with blows that end nothing there are fewer. */
+/** Starts per case; there are fewer if some blows do not end the run. */
 const MAX_STARTS = 12;
 const RUN_TIMEOUT_MS = 90_000;
 /** Runs differ by their settings; their undisturbed results are kept. */
@@ -76,7 +76,7 @@ export const kills: Campaign = {
   },
 };
 
-/** Flags of a run, and what it ends with when it is left alone. */
+/** Flags of a run, and its result if it is undisturbed. */
 async function undisturbed(seed: number, which: number, folder: string): Promise<Setup> {
   const dice = new Dice(seed, 900, which);
   const model = join(folder, `model-${which}.json`);
@@ -109,7 +109,7 @@ function checkpointFlags(path: string): string[] {
   return ['--checkpoint', path, ...EVERY];
 }
 
-/** Disturbs a run until it ends by itself; gives how many blows it took. */
+/** Disturbs a run until it ends by itself; returns the number of blows. */
 async function disturb(
   dice: Dice,
   setup: Setup,
@@ -158,7 +158,7 @@ async function disturb(
   return fail(`no end after ${MAX_STARTS} starts`, { setup: setup.start.join(' '), history });
 }
 
-/** A run that ended leaves its checkpoints, and nothing of those that were cut off. */
+/** A finished run leaves its checkpoints, and no files of interrupted saves. */
 function checkFolder(home: string, keeps: boolean, facts: () => Record<string, unknown>): void {
   const names = readdirSync(home).filter((name) => name !== 'run.ckpt' && name !== 'filler');
   const kept = names.filter((name) => /^run\.step-\d+\.ckpt$/.test(name));
@@ -172,7 +172,7 @@ function pickWay(dice: Dice, disk: SmallDisk | undefined): Way {
   return way === 'fullDisk' && disk === undefined ? 'SIGKILL' : way;
 }
 
-/** Starts the run, or goes on from its checkpoint on any number of workers. */
+/** Starts the run, or resumes it from its checkpoint on any number of workers. */
 function commandOf(dice: Dice, setup: Setup, path: string, way: Way | undefined): string[] {
   const log = way === 'fullLog' ? ['--log', '/dev/full'] : [];
   const keep = setup.keeps ? ['--keep', `${KEPT}`] : [];
@@ -183,7 +183,7 @@ function commandOf(dice: Dice, setup: Setup, path: string, way: Way | undefined)
 interface Struck {
   /** Whether there was a run to hit. */
   readonly isHit: boolean;
-  /** Whether the run had told its start, and so listened to signals. */
+  /** Whether the run had reported its start, and therefore handled signals. */
   readonly wasUnderWay: boolean;
   readonly text: string;
 }
@@ -225,7 +225,7 @@ async function strike(
   return { isHit, wasUnderWay, text };
 }
 
-/** The exit codes are those that are documented. */
+/** The exit codes are the documented ones. */
 function checkEnd(
   ended: Ended,
   way: Way | undefined,
@@ -245,12 +245,12 @@ function checkEnd(
     if (signal === name && struck?.wasUnderWay === false) return;
     wrong(`${EXIT_CODES[name]} (${struck?.wasUnderWay ? 'it was' : 'not yet'} under way)`);
   }
-  // What is incomplete in the end is no success, though the run itself went on.
+  // Incomplete output is not a success, although the run itself continued.
   if (code === 1 && (way === 'fullLog' || way === 'fullDisk')) return;
   wrong(isKill ? 'SIGKILL' : '0');
 }
 
-/** The checkpoint is whole, and at least as far as it was told to be; gives its step. */
+/** Checks that the checkpoint is intact and at least at the reported step; returns its step. */
 async function checkDisk(
   path: string,
   ended: Ended,

@@ -1,5 +1,5 @@
 // `npm run campaign -- <name> [--minutes m] [--cases n] [--seed s] [--only i] [--json]`: runs one
-// campaign, or all of them in two lanes, tells how far it is, and ends with a table.
+// campaign, or all of them in two lanes, reports progress, and ends with a table.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

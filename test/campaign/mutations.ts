@@ -1,5 +1,5 @@
-// How files and plain data are damaged: bytes by flips, cuts, copies and lengths that lie; data by
-// values of other types and ranges, and by keys that go, come or are repeated.
+// How files and plain data are damaged: bytes by flips, cuts, copies and wrong lengths; data by
+// values of other types and ranges, and by keys that are removed, added or repeated.
 
 import type { Dice } from './dice.ts';
 
@@ -15,7 +15,7 @@ export function mutateBytes(dice: Dice, original: Uint8Array): Uint8Array {
 }
 
 function change(dice: Dice, bytes: Uint8Array): Uint8Array {
-  // Headers decide more than values: half of all changes are near the start.
+  // Headers matter more than values: half of all changes are near the start.
   const near = dice.chance(0.5) ? Math.min(bytes.length, 200) : bytes.length;
   const at = dice.below(Math.max(1, near));
   const length = Math.min(dice.between(1, 64), Math.max(0, bytes.length - at));

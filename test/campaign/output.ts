@@ -7,7 +7,7 @@ import type { Campaign, Look, Outcome } from './campaign.ts';
 const EVERY_MS = 10_000;
 const TERMINAL_EVERY_MS = 500;
 
-/** Tells how far a campaign is, once in a while. */
+/** Reports the progress of a campaign from time to time. */
 export function progressLine(campaign: Campaign): Look {
   const { isTTY } = process.stderr;
   let told = performance.now();
@@ -25,7 +25,7 @@ export function progressLine(campaign: Campaign): Look {
   };
 }
 
-/** Prints the outcomes and gives the exit code. */
+/** Prints the outcomes and returns the exit code. */
 export function report(outcomes: readonly Outcome[], isJson: boolean): number {
   const failed = outcomes.some(({ failures }) => failures.length > 0);
   const isEmpty = outcomes.some(({ cases }) => cases === 0);

@@ -14,7 +14,7 @@ export function countFiles(): number {
   return HAS_PROC ? readdirSync('/proc/self/fd').length : 0;
 }
 
-/** Waits until no more than so many threads are left; gives how many there are at last. The system
+/** Waits until at most the given number of threads is left; returns the final number. The system
  * takes a moment to remove a thread that has ended. */
 export async function threadsAtMost(most: number, timeoutMs = 3000): Promise<number> {
   const endMs = performance.now() + timeoutMs;

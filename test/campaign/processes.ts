@@ -1,6 +1,6 @@
-// processes: runs of several processes under MPI of which one is killed or stopped at a random
-// moment. A supervised run starts what is left again, and ends with the bits of an undisturbed one;
-// one that may not ends with an error that names the process.
+// processes: runs of several processes under MPI; one is killed or stopped at a random moment. A
+// supervised run restarts the others and ends with the bits of an undisturbed run; without restarts
+// left, it ends with an error that names the process.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CLI, type Outcome, run, syncbn } from '../support/cli.ts';
@@ -69,7 +69,7 @@ function randomBlow(dice: Dice): Blow {
   };
 }
 
-/** Runs a training and strikes one of its processes, if it lasts so long. */
+/** Runs a training and hits one of its processes, if it lasts long enough. */
 async function strike(
   library: MpiLibraryUnderTest,
   { signal, restarts, processes: count, delayMs, victim }: Blow,
@@ -127,7 +127,7 @@ function check(
 ): void {
   const facts = { ...blow, code: outcome.code, stderr: outcome.stderr.slice(-2000) };
   if (isLeft) fail('the process is left', facts);
-  // Whoever is struck at the very end has done its part.
+  // A process that is hit at the very end has finished its work.
   if (outcome.code === 0) {
     if (hashOf(outcome) !== hash) fail('ended with other bits', facts);
     return;

@@ -1,5 +1,5 @@
-// Random models over all kinds of layers. A model is grown layer by layer along the shape of its
-// activations, so that each one that comes out can be trained.
+// Random models over all kinds of layers. A model is built layer by layer along the shape of its
+// activations, so every model can be trained.
 
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
 import { type LayerSpec, nn } from '../../src/index.ts';
@@ -12,7 +12,7 @@ const CUSTOM = new URL('../support/layers/channelScale.mjs', import.meta.url);
 export interface ModelRoom {
   readonly inputShape: Shape;
   readonly outputs: number;
-  /** Sync groups that batch norms may ask for. */
+  /** Sync groups that batch norms may use. */
   readonly replicas: number;
   /** The fewest samples that a replica has in any step: local batch statistics need more. */
   readonly leastShard: number;
@@ -95,7 +95,7 @@ const conv: Grow = (dice, shape) => {
     ...{ kernel, stride, padding, dilation, groups },
     bias: dice.chance(0.5),
     init: dice.pick(WEIGHT_INITS),
-    // One weight alone has no deviation.
+    // A single weight has no deviation.
     weightStandardization: dice.chance(0.15) && (kernel > 1 || channels > groups),
   });
   return { layer, shape: [outOf(height), outOf(width), outChannels] };
@@ -162,7 +162,7 @@ const linear: Grow = (dice, shape) => {
   return { layer, shape: [features] };
 };
 
-/** Norms by samples need no other sample; batch norms need more than one value per channel. */
+/** Per-sample norms need no other sample; batch norms need more than one value per channel. */
 const randomNorm: Grow = (dice, shape, room) => {
   const channels = shape.at(-1)!;
   const affine = dice.chance(0.7);

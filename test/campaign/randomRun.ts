@@ -18,10 +18,10 @@ export interface RandomRun {
   readonly stepsPerEpoch: number;
 }
 
-/** The most workers that a campaign asks for: a batch has a grain for each. */
+/** The largest number of workers in a campaign: a batch has a grain for each. */
 export const MOST_WORKERS = 5;
 
-/** A run of few steps whose statistics all exist: no shard of a local norm is too small. */
+/** A run of a few steps with valid statistics: no shard of a local norm is too small. */
 export function randomRun(dice: Dice): RandomRun {
   const isImage = dice.chance(0.75);
   const inputShape = isImage
@@ -36,7 +36,7 @@ export function randomRun(dice: Dice): RandomRun {
   const train = batch * steps + rest;
   // Evaluation has a last batch, too, whether training drops it or not.
   const smallest = rest === 0 ? batch : rest;
-  // Where a norm keeps no statistics, evaluation has shards, too, and each needs its two values.
+  // If a norm keeps no statistics, evaluation has shards, too, and each needs two values.
   const test = batch < 2 * replicas || dice.chance(0.2) ? 0 : dice.between(2 * replicas, batch);
   const data = withTask(dice, synthetic({ train, test, shape: inputShape, classes, seed: 1 }));
   const outputs = data.task.kind === 'classification' ? classes : data.task.targetShape[0]!;

@@ -1,5 +1,5 @@
-// A disk that is small enough to be full at will: a tmpfs of a few hundred kilobytes. Only root may
-// mount one; elsewhere there is none.
+// A disk that is small enough to fill on demand: a tmpfs of a few hundred kilobytes. Only root may
+// mount one.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,16 +9,16 @@ const SIZE_BYTES = 1024 * 1024;
 
 export interface SmallDisk {
   readonly folder: string;
-  /** Leaves no room. */
+  /** Fills the disk. */
   fill(): void;
-  /** Makes room again. */
+  /** Frees the space again. */
   empty(): void;
   /** Removes everything. */
   clear(): void;
   close(): void;
 }
 
-/** Mounts the disk at a new folder; undefined where that is not allowed. */
+/** Mounts the disk at a new folder; undefined if that is not allowed. */
 export function openSmallDisk(folder: string): SmallDisk | undefined {
   mkdirSync(folder);
   const options = ['-t', 'tmpfs', '-o', `size=${SIZE_BYTES}`, 'tmpfs', folder];

@@ -1,5 +1,5 @@
-// soak: the same work again and again in one process: train, evaluate, predict, save, resume,
-// launch. Threads and open files stay as many as they were, memory grows by less than 20 MB.
+// soak: the same work repeated in one process: train, evaluate, predict, save, resume, launch. The
+// numbers of threads and open files do not grow, and memory grows by less than 20 MB.
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,9 +8,10 @@ import { type Campaign, fail } from './campaign.ts';
 import { countFiles, countThreads, threadsAtMost } from './processState.ts';
 
 const JOB = new URL('./jobs/summingJob.mjs', import.meta.url);
-/** Rounds until caches, compiled code and the allocator's pools are as they stay. */
+/** Rounds until caches, compiled code and the allocator's pools have settled. */
 const WARM_UP = 100;
-/** Memory is compared by its minimum over so many rounds: the rest is noise of the collector. */
+/** Memory is compared by its minimum over this many rounds; the rest is noise of the garbage
+ * collector. */
 const WINDOW = 20;
 const MAX_GROWTH_BYTES = 20e6;
 /** Files that are being closed: the system takes a moment. */
@@ -27,7 +28,7 @@ export const soak: Campaign = {
   promise: 'Work without end in one process leaves no thread, no open file and no memory.',
   caseTimeoutMs: 120_000,
   // Glibc keeps pools for each thread that ever allocated, and they grow for hundreds of rounds
-  // though nothing is held: two of them are enough to see what is.
+  // although nothing is held. Two pools are enough.
   env: { MALLOC_ARENA_MAX: '2' },
   async open({ folder }) {
     const data = synthetic({ train: 256, test: 64, shape: [8, 8, 3], classes: 4, seed: 1 });
@@ -62,7 +63,7 @@ export const soak: Campaign = {
   },
 };
 
-/** One round of work; gives the hash that it ends with. */
+/** One round of work; returns the final hash. */
 async function round(data: Dataset, path: string, more: number): Promise<string> {
   const model = nn.sequential([
     nn.conv2d(3, 8, { kernel: 3, padding: 1 }),
@@ -89,7 +90,7 @@ async function round(data: Dataset, path: string, more: number): Promise<string>
   const resumed = await Trainer.resume(path, { data, workers, onNotice: () => {} });
   try {
     for await (const progress of resumed.fit({ epochs: 2, progressEveryMs: 1 })) {
-      // Leaves the loop early, and goes on after it.
+      // Leaves the loop early, and continues after it.
       if (progress.kind === 'progress') break;
     }
     for await (const _ of resumed.fit({ epochs: 2 }));
@@ -114,7 +115,7 @@ async function checkHeld(first: Held, index: number): Promise<void> {
   if (files > first.files) fail(`${files} open files instead of ${first.files}`, { index });
 }
 
-/** What the process holds after a collection, if it may collect. */
+/** What the process holds after a garbage collection, if it can force one. */
 function heldBytes(): number {
   globalThis.gc?.();
   return process.memoryUsage().rss;

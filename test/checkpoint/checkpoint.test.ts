@@ -69,13 +69,13 @@ function read(bytes: Uint8Array | string): Promise<Checkpoint> {
 }
 
 describe('a checkpoint', () => {
-  it('comes back as it was written, bit for bit, and alone in its folder', async () => {
+  it('is read back bit for bit, and is alone in its folder', async () => {
     await writeCheckpoint(path, checkpoint);
     expect(await readCheckpoint(path)).toEqual(checkpoint);
     expect(readdirSync(folder)).toEqual(['run.ckpt']);
   });
 
-  it('streams its values into memory that is shared', async () => {
+  it('streams its values into shared memory', async () => {
     await writeCheckpoint(path, checkpoint);
     const shared = new SharedArrayBuffer(64);
     const arrays = [
@@ -89,7 +89,7 @@ describe('a checkpoint', () => {
     );
   });
 
-  it('larger than the chunks that it is moved in comes back, too', async () => {
+  it('larger than its I/O chunks is read back, too', async () => {
     const values = Float32Array.from({ length: 3_000_001 }, (_, i) => Math.sin(i));
     const tensors = [
       { name: 'w', group: 'parameter', shape: [values.length], values } as const,
@@ -104,7 +104,7 @@ describe('a checkpoint', () => {
     expect(found.tensors[1]!.values).toEqual(tensors[1]!.values);
   });
 
-  it('that is cut off anywhere is refused', async () => {
+  it('that is truncated anywhere is refused', async () => {
     const bytes = await bytesOf(checkpoint);
     for (let length = 0; length < bytes.length; length++) {
       await expect(read(bytes.subarray(0, length))).rejects.toThrow(UsageError);
@@ -128,7 +128,7 @@ describe('a checkpoint', () => {
     );
   });
 
-  it('is told from files of other kinds', async () => {
+  it('is distinguished from other kinds of files', async () => {
     await expect(read('{"kind": "linear"}')).rejects.toThrow(/a JSON file.*--model/);
     await expect(read('')).rejects.toThrow(/expected a whole checkpoint.*, got "0 bytes"/);
     for (const some of [1, 'text', [1, 2], { format: 'x' }, { ...checkpoint, tensors: [] }]) {
@@ -149,7 +149,7 @@ describe('a checkpoint', () => {
     rmSync(pipe);
   });
 
-  it('that could not be used is not written, and what was there stays', async () => {
+  it('that could not be used is not written, and the old file is kept', async () => {
     const before = await bytesOf(checkpoint);
     const { run, model } = checkpoint;
     for (const broken of [

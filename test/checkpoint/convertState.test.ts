@@ -20,7 +20,7 @@ import { testValues } from '../support/kernelFixture.ts';
 const inputShape = [8, 8, 3];
 const known = { inputShape, replicas: 4, replicaBatch: 4 };
 
-/** A state of a model in which no two tensors are alike. */
+/** A model state in which no two tensors are equal. */
 function stateOf(model: LayerSpec, slots = 1, shape: readonly number[] = inputShape) {
   const { entries, buffers } = planParameters(buildGraph(model, shape));
   let seed = 1;
@@ -79,7 +79,7 @@ describe('convertState there and back', () => {
     expect(back.tensors.map(({ name }) => name)).toEqual(there.state.map(({ name }) => name));
   });
 
-  it('over none leaves those of all other layers, in layers that have moved', () => {
+  it('through none keeps the tensors of all other layers, even of moved layers', () => {
     const there = convert(model, { to: 'none' }, 2);
     expect(there.report.every(({ carried }) => !carried)).toBe(true);
     const back = convertState(there.tensors, { from: there.model, to: model, inputShape });
@@ -101,7 +101,7 @@ describe('convertState', () => {
       why,
     ]);
 
-  it('says of each tensor of a normalization what became of it', () => {
+  it('says what happened to each tensor of a normalization', () => {
     expect(tell({ to: 'group' })).toEqual([
       ['1.groupNorm', 'weight', true, 'the same values'],
       ['1.groupNorm', 'optimizer.0 weight', true, 'the same parameter'],
@@ -125,7 +125,7 @@ describe('convertState', () => {
     ]);
   });
 
-  it('gives statistics that start anew the values of a fresh model, and says so', () => {
+  it('gives restarted statistics the values of a new model, and says so', () => {
     const from = sequential([conv2d(3, 4, { kernel: 3 }), groupNorm(2, 4)]);
     const { tensors, report } = convert(from, { to: 'sync' });
     const running = tensors.filter(({ group }) => group === 'buffer');
@@ -139,7 +139,7 @@ describe('convertState', () => {
     );
   });
 
-  it('carries statistics over from instanceNorm to frozen only', () => {
+  it('carries statistics over from instanceNorm only to frozen', () => {
     const from = sequential([
       conv2d(3, 4, { kernel: 3 }),
       instanceNorm(4, { trackRunningStats: true }),
@@ -155,7 +155,7 @@ describe('convertState', () => {
     expect(convert(from, { to: 'sync' }).report.every(({ carried }) => carried)).toBe(true);
   });
 
-  it('does not carry over weights by element that differ between positions', () => {
+  it('does not carry over elementwise weights that differ between positions', () => {
     const from = sequential([conv2d(3, 4, { kernel: 3 }), layerNorm([6, 6, 4])]);
     const { tensors, report } = convert(from, { to: 'group' });
     expect(report[0]).toMatchObject({ tensor: 'weight', carried: false });
@@ -164,7 +164,7 @@ describe('convertState', () => {
     expect([...weight.values]).toEqual([1, 1, 1, 1]);
   });
 
-  it('finds the layers again where a threshold became a ReLU and where there is no bias', () => {
+  it('finds the layers even if a threshold became a ReLU or there is no bias', () => {
     const from = sequential([
       conv2d(3, 4, { kernel: 3 }),
       filterResponseNorm(4),
@@ -196,7 +196,7 @@ describe('convertState', () => {
     });
   });
 
-  it('refuses models that differ in more, and states with tensors missing', () => {
+  it('refuses models with other differences, and states with missing tensors', () => {
     const state = stateOf(model);
     const other = sequential([conv2d(3, 4, { kernel: 3, padding: 1 }), relu(), batchNorm(4)]);
     const toOther = () => convertState(state, { from: model, to: other, inputShape });

@@ -33,7 +33,7 @@ function weightsOf(model: LayerSpec, inputShape: readonly number[]): NamedValues
   return weights;
 }
 
-/** What a model puts out in evaluation. */
+/** The outputs of a model in evaluation. */
 function outputsOf(model: LayerSpec, weights: NamedValues, inputShape: readonly number[]) {
   const tensors = (wide: boolean): Tensors =>
     Object.fromEntries(
@@ -96,7 +96,7 @@ describe('folding batch normalization', () => {
     ],
   ];
 
-  it.each(cases)('%s leaves the outputs', (_, model, inputShape, count) => {
+  it.each(cases)('%s does not change the outputs', (_, model, inputShape, count) => {
     const weights = weightsOf(model, inputShape);
     const folded = foldBatchNorm(model, weights, inputShape);
     expect(folded.folded).toHaveLength(count);
@@ -134,7 +134,7 @@ describe('folding batch normalization', () => {
     expect([...found.keys()]).toEqual(['0.linear.weight', '0.linear.bias']);
   });
 
-  it('leaves those that it cannot fold, and says why', () => {
+  it('keeps those that it cannot fold, and says why', () => {
     const model = sequential([
       conv,
       residual(batchNorm(8), null),
@@ -163,7 +163,7 @@ describe('folding batch normalization', () => {
     expect(after).toEqual(model);
   });
 
-  it('takes all normalizations out of resnet20', () => {
+  it('removes all normalizations from resnet20', () => {
     const shape = [8, 8, 3];
     const model = convertNorm(namedModel('resnet20', { inputShape: shape, classes: 4 }), {
       to: 'sync',
@@ -177,7 +177,7 @@ describe('folding batch normalization', () => {
     expect(worstRelative(outputsOf(after, found, shape), before)).toBeLessThan(1e-5);
   });
 
-  it('names a tensor that is missing', () => {
+  it('names a missing tensor', () => {
     const model = sequential([conv, batchNorm(8)]);
     const weights = new Map(weightsOf(model, image));
     weights.delete('1.batchNorm.runningVar');

@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const FEATURES = 7000;
 const LAYERS = 12;
 
-it('a run of 2.3 GB of weights goes on from its checkpoint', async () => {
+it('a run with 2.3 GB of weights resumes from its checkpoint', async () => {
   const data = synthetic({ train: 8, test: 2, shape: [4, 4, 1], classes: 2 });
   // All but the last layer are frozen: their gradients would not fit beside them.
   const large = Array.from({ length: LAYERS }, () => linear(FEATURES, FEATURES));

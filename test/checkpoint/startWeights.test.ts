@@ -1,4 +1,4 @@
-// A run that starts from given weights, whole or what fits.
+// A run that starts from given weights, all of them or those that fit.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ async function startsFrom(change: Partial<TrainerOptions>) {
 }
 
 describe('a run', () => {
-  it('starts from a file, a map or a record, the buffers included', async () => {
+  it('starts from a file, a map or a record, including the buffers', async () => {
     for (const weights of [path, trained, Object.fromEntries(trained)]) {
       const state = await startsFrom({ weights, seed: 9 });
       expect(state.weights).toEqual(trained);
@@ -48,7 +48,7 @@ describe('a run', () => {
     }
   });
 
-  it('takes what fits, and says what is new or left out', async () => {
+  it('takes tensors that fit, and says which are new or left out', async () => {
     const weights = new Map([...trained, ['9.linear.weight', trained.get('1.linear.weight')!]]);
     weights.delete('2.batchNorm.runningMean');
     const state = await startsFrom({ ...head, weights, strictWeights: false });
@@ -77,7 +77,7 @@ describe('a run', () => {
     ]);
   });
 
-  it('has batch norm frozen with the weights of one that trained', async () => {
+  it('can have a frozen batch norm with the weights of a trained one', async () => {
     const state = await startsFrom({ weights: trained, norm: { to: 'frozen' } });
     expect(state.report.every(({ carried }) => carried)).toBe(true);
   });

@@ -1,6 +1,6 @@
-// Code that data names: a checkpoint or a model in JSON runs no module without a permission, and
-// no module at all that is not a file: URL or a package. The module of these tests leaves a mark
-// when it runs.
+// Code that is named by data: a checkpoint or a model in JSON runs no module without permission,
+// and never a module that is neither a file: URL nor a package. The module of these tests leaves a
+// mark when it runs.
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -74,7 +74,7 @@ const USES: readonly (readonly [string, readonly string[]])[] = [
   ['train --model', ['train', '--model', json, ...data, ...size]],
 ];
 
-describe('a module that only data names', () => {
+describe('a module that is named only by data', () => {
   it('is listed by inspect, which runs nothing', async () => {
     const { code, events } = await syncbn(['inspect', run, '--json']);
     expect(code).toBe(0);
@@ -97,7 +97,7 @@ describe('a module that only data names', () => {
     expect(existsSync(mark)).toBe(true);
   });
 
-  it('runs where its URL or path is in the list, and not where others are', async () => {
+  it('runs if its URL or path is in the list, and not otherwise', async () => {
     const evaluate = ['eval', '--checkpoint', run, ...data.slice(0, 6), '--allow-modules'];
     expect((await syncbn([...evaluate, `a-package,${module}`])).code).toBe(0);
     expect((await syncbn([...evaluate, file])).code).toBe(0);
@@ -110,7 +110,7 @@ describe('a module that only data names', () => {
 });
 
 describe('options of a custom layer', () => {
-  it('come out of a checkpoint as they went in, bit for bit', async () => {
+  it('survive a checkpoint bit for bit', async () => {
     const options = {
       gain: 1,
       numbers: [5e-324, Number.MAX_VALUE, -0.1, 0.1 + 0.2, 2 ** 53, 2 ** 32, -(2 ** 63), 1e21],

@@ -48,7 +48,7 @@ async function idxFolder(
   return dir;
 }
 
-describe('exit code 2 and a clear error meet', () => {
+describe('exit code 2 and a clear error are the response to', () => {
   it.each<[string, readonly string[], RegExp]>([
     ['an unknown flag', ['--replica', '4'], /no flag --replica\..*--replicas/],
     [
@@ -87,7 +87,7 @@ describe('exit code 2 and a clear error meet', () => {
     await expectRefusal(args, /--replicas: expected .* to 65536.*, got "?70000/);
   });
 
-  it('files of a run that are one and the same, whatever their names', async () => {
+  it('output files that are the same file, even under different names', async () => {
     const dir = await idxFolder('written-over', {});
     const path = join(folder, 'one.out');
     const other = join(folder, '..', basename(folder), 'one.out');
@@ -111,12 +111,12 @@ describe('exit code 2 and a clear error meet', () => {
       expect(await readFile(labels)).toEqual(before);
       expect(await readFile(model, 'utf8')).toContain('sequential');
     }
-    // A device is no file that could be lost.
+    // A device is not a file that could be lost.
     const devices = ['--log', '/dev/null', '--report', '/dev/null', '--trace', '/dev/null'];
     expect((await syncbn([...tiny, ...devices, '--max-steps', '1'])).code).toBe(0);
   });
 
-  it('an unknown command, and none', async () => {
+  it('an unknown command, and no command', async () => {
     await expectRefusal(['trian'], /has no command trian\. Try: syncbn train/);
     expect((await syncbn([])).code).toBe(2);
   });
@@ -152,7 +152,7 @@ describe('exit code 2 and a clear error meet', () => {
     );
   });
 
-  it('a checkpoint of other data, of another model, contradicted, done, or truncated', async () => {
+  it('a checkpoint of other data or models, contradicted, finished, or truncated', async () => {
     const path = join(folder, 'good.ckpt');
     expect((await syncbn([...tiny, '--checkpoint', path])).code).toBe(0);
     const resume = [...tiny, '--resume', path, '--epochs', '2'];

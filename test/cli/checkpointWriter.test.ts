@@ -6,7 +6,7 @@ import type { Trainer } from '../../src/runtime/trainer.ts';
 
 const full = new UsageError({ what: 'run.ckpt', problem: 'cannot be written: ENOSPC' });
 
-/** A run whose disk is full in some of its steps, and what it tells. */
+/** A run with a full disk in some of its steps, and what it reports. */
 function runOn(isFull: (step: number) => boolean) {
   const told: RunEvent[] = [];
   const trainer = {
@@ -25,7 +25,7 @@ function runOn(isFull: (step: number) => boolean) {
 }
 
 describe('the checkpoints of a run', () => {
-  it('say once that they cannot be written, and when they are again', async () => {
+  it('say once that they cannot be written, and when they can be written again', async () => {
     const { told, writer, writeAt } = runOn((step) => step >= 2 && step <= 4);
     for (let step = 1; step <= 6; step++) await writeAt(step);
     await writer.finish();
@@ -40,7 +40,7 @@ describe('the checkpoints of a run', () => {
     ]);
   });
 
-  it('are tried once more at the end, and their loss is the end of the run', async () => {
+  it('are tried once more at the end, and a failure then fails the run', async () => {
     const lost = runOn(() => true);
     await lost.writeAt(7);
     await expect(lost.writer.finish()).rejects.toThrow(

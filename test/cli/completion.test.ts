@@ -45,7 +45,7 @@ describe.skipIf(!isInstalled('bash'))('bash completes', () => {
     expect(offered('ins')).toEqual(['inspect']);
   });
 
-  it('flags of the command alone', () => {
+  it('only flags of the command', () => {
     const flags = flagsOf(commands.find(({ name }) => name === 'eval')!.groups);
     expect(offered('eval', '--')).toEqual([...flags.map(({ name }) => `--${name}`), '--help']);
     expect(offered('train', '--sched')).toEqual(['--schedule', '--schedule-unit']);

@@ -23,7 +23,7 @@ const read = (config: unknown, name = 'train') =>
   readConfig(fileWith(JSON.stringify(config)), commandNamed(name));
 
 describe('a settings file', () => {
-  it('has flags by their names, with values of their types', () => {
+  it('has flags by name, with values of their types', () => {
     const config = { data: 'mnist', epochs: 3, lr: 1e-7, flip: true, strict: false };
     expect(read(config)).toEqual({ data: 'mnist', epochs: '3', lr: '1e-7', flip: true });
     expect(read({ milestones: [200, 400], freeze: '0.*', watch: true })).toEqual({
@@ -54,7 +54,7 @@ describe('a settings file', () => {
     expect(() => read(config)).toThrow(message);
   });
 
-  it('gives way to the command line, where --no-x takes x back', () => {
+  it('is overridden by the command line, and --no-x turns x off', () => {
     const typed = new Flags({ epochs: '5', flip: false });
     const flags = typed.withDefaults({ epochs: '3', flip: true, 'replica-batch': '4' });
     expect(flags.integer('epochs', 1)).toBe(5);
@@ -67,7 +67,7 @@ describe('--print-config', () => {
   const asked = ['--data', 'synthetic', '--limit', '64', '--model', 'refnet', '--flip'];
   const print = (args: readonly string[]): Promise<Outcome> => syncbn(['train', ...args]);
 
-  it('prints all settings of train, which --config takes and prints again', async () => {
+  it('prints all settings of train, which --config reads and prints again', async () => {
     const schedule = ['--schedule', 'points', '--points', '0:1,50:0.1', '--optimizer', 'lars'];
     const args = [...asked, ...schedule, '--lr', '2', '--lr-scaling', 'linear', '--print-config'];
     const { code, stdout } = await print(args);

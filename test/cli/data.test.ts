@@ -6,7 +6,7 @@ import { syncbn } from '../support/cli.ts';
 import { folderOf, maskFiles } from '../support/dataFiles.ts';
 
 describe('syncbn data', () => {
-  it('counts classes, says which are missing, and in which order samples are', async () => {
+  it('reports classes, missing classes, and the order of the samples', async () => {
     const rows = ['a,b,label', '1,7,0', '3,7,0', '5,7,2', '7,7,2'];
     const dir = await folderOf({
       'train.csv': Buffer.from(rows.join('\n')),
@@ -37,7 +37,7 @@ describe('syncbn data', () => {
     expect(stdout).toContain('Test samples have 1 of them, which a model cannot learn.');
   });
 
-  it('has the targets of a regression in their units', async () => {
+  it('has regression targets in their units', async () => {
     const dir = await folderOf({ 'a.csv': Buffer.from('x,y\n1,10\n2,30\n') });
     const flags = ['--target', 'y', '--regression', '--json'];
     const { events } = await syncbn(['data', join(dir, 'a.csv'), ...flags]);
@@ -54,7 +54,7 @@ describe('syncbn data', () => {
     expect(stdout).toMatch(/│ 1 +│ 9 +│ 0 +│/);
   });
 
-  it('asks for data', async () => {
+  it('requires data', async () => {
     const { code, stderr } = await syncbn(['data']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('Try: syncbn data mnist')]);
   });

@@ -14,7 +14,7 @@ const tiny = ['train', '--data', 'synthetic', '--limit', '64', '--model', model,
 const wild = [...tiny, '--replicas', '1', '--workers', '1', '--lr', '1e38', '--max-steps', '3'];
 
 describe('syncbn train that diverges', () => {
-  it('ends with exit code 1 and its reason, and leaves the last good checkpoint', async () => {
+  it('fails with exit code 1 and the reason, and keeps the last good checkpoint', async () => {
     const path = join(folder, 'run.ckpt');
     const every = ['--checkpoint', path, '--checkpoint-every', '1'];
     let good: Buffer | undefined;
@@ -30,7 +30,7 @@ describe('syncbn train that diverges', () => {
     expect((await syncbn(['inspect', path])).code).toBe(0);
   });
 
-  it('goes on with --on-non-finite continue', async () => {
+  it('continues with --on-non-finite continue', async () => {
     const { code } = await syncbn([...wild, '--on-non-finite', 'continue']);
     expect(code).toBe(0);
   });

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe('doctor --env', () => {
-  it('shows what this machine gives a run', async () => {
+  it('shows what this machine offers a run', async () => {
     const { code, stdout, stderr } = await syncbn(['doctor', '--env']);
     expect(stderr).toBe('');
     expect(code).toBe(0);
@@ -44,8 +44,8 @@ describe('doctor --env', () => {
   });
 });
 
-describe('doctor --env where temporary files cannot be written', () => {
-  it('says so, what to do, and ends with exit code 1', async () => {
+describe('doctor --env if temporary files cannot be written', () => {
+  it('says so and what to do, and ends with exit code 1', async () => {
     const env = { ...process.env, TMPDIR: '/nowhere' };
     const { code, stdout } = await run(process.execPath, [CLI, 'doctor', '--env'], { env });
     expect(code).toBe(1);
@@ -54,7 +54,7 @@ describe('doctor --env where temporary files cannot be written', () => {
   });
 });
 
-describe('what the doctor finds', () => {
+describe('the list of problems', () => {
   const good: Environment = {
     ...{ library: '1.0.0', node: '22.1.0', v8: '12', platform: 'linux', architecture: 'x64' },
     ...{ processor: 'a test', cores: 8, coresUsable: 8, quotaCores: null, relaxedSimd: true },
@@ -64,7 +64,7 @@ describe('what the doctor finds', () => {
     ...{ temporaryFolder: '/tmp', whyNotTemporary: null },
   };
 
-  it('is nothing where all is there', () => {
+  it('is empty if nothing is missing', () => {
     expect(findingsOf(good)).toEqual([]);
   });
 
@@ -111,7 +111,7 @@ describe('a run', () => {
     );
   });
 
-  it('is refused where SYNCBN_WIDE is neither 0 nor 1', async () => {
+  it('is refused if SYNCBN_WIDE is neither 0 nor 1', async () => {
     const env = { ...process.env, SYNCBN_WIDE: 'no' };
     const { code, stderr } = await run(process.execPath, [CLI, 'doctor', '--env'], { env });
     expect(code).toBe(2);

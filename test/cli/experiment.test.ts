@@ -63,7 +63,7 @@ describe('syncbn experiment', () => {
     outcome = await syncbn([...short, '--out', whole, '--workers', '2']);
   }, 60_000);
 
-  it('trains, tells how far it is and what came out, and leaves all its files', () => {
+  it('trains, reports progress and results, and writes all its files', () => {
     const { code, stderr, events } = outcome;
     expect([code, stderr]).toEqual([0, '']);
     const done = events.filter(({ event }) => event === 'progress').map((event) => event.done);
@@ -86,9 +86,9 @@ describe('syncbn experiment', () => {
     );
   });
 
-  it('killed, and then stopped, goes on without repeating runs, to the same numbers', async () => {
+  it('killed and stopped, continues without repeating runs, to the same numbers', async () => {
     const out = join(folder, 'stopped');
-    /** Sends the signal once `done` runs are told of, and gives what is kept. */
+    /** Sends the signal once `done` runs are reported, and returns the stored results. */
     const stopAfter = async (done: number, signal: NodeJS.Signals): Promise<string> => {
       let isSent = false;
       const { code } = await syncbn([...short, '--out', out, '--workers', '1'], (line, child) => {
@@ -111,7 +111,7 @@ describe('syncbn experiment', () => {
     expect(numbersOf(out)).toEqual(numbersOf(whole));
   }, 60_000);
 
-  it('keeps a corrupt file of results aside, says so, and repeats only what is lost', async () => {
+  it('sets a corrupt results file aside, says so, and repeats only lost runs', async () => {
     appendFileSync(join(whole, 'results.jsonl'), '{"experiment":\n');
     const { code, events } = await syncbn([...short, '--out', whole]);
     expect(code).toBe(0);
@@ -122,7 +122,7 @@ describe('syncbn experiment', () => {
     expect(events.filter(({ event }) => event === 'progress')).toHaveLength(1);
   });
 
-  it('does a run again whose line lacks a value', async () => {
+  it('repeats a run if its line lacks a value', async () => {
     const path = join(whole, 'results.jsonl');
     const text = readFileSync(path, 'utf8');
     writeFileSync(path, text.replace(/"testLoss":[^,]+,/, ''));
@@ -133,7 +133,7 @@ describe('syncbn experiment', () => {
     expect(linesOf(whole)).toHaveLength(3);
   });
 
-  it('has a folder to itself: a second process is refused, and finds it free after', async () => {
+  it('locks its folder: a second process is refused until the first has ended', async () => {
     const out = join(folder, 'shared');
     let second: Promise<Outcome> | undefined;
     const first = await syncbn([...short, '--out', out], (line, child) => {
@@ -149,7 +149,7 @@ describe('syncbn experiment', () => {
     expect(existsSync(join(out, 'results.lock'))).toBe(false);
   });
 
-  it('tells what was found before it fails to write its files', async () => {
+  it('reports its results before it fails to write its files', async () => {
     const report = join(whole, 'report.html');
     rmSync(report);
     mkdirSync(report);
@@ -162,7 +162,7 @@ describe('syncbn experiment', () => {
     expect(existsSync(join(whole, 'results.lock'))).toBe(false);
   });
 
-  it('shows tables and verdicts without colors on a terminal that has none', async () => {
+  it('shows tables and verdicts without colors on a terminal without colors', async () => {
     const args = short.filter((flag) => flag !== '--json');
     const { stdout } = await syncbn([...args, '--out', whole]);
     expect(stdout).toContain('Small batches');
@@ -172,7 +172,7 @@ describe('syncbn experiment', () => {
   });
 });
 
-describe('syncbn experiment on a net and data of the caller', () => {
+describe('syncbn experiment on a custom net and data', () => {
   it('ends with claims and pictures of that net', async () => {
     const own = sequential([
       conv2d(1, 4, { kernel: 3, stride: 2 }),

@@ -94,7 +94,7 @@ describe('syncbn export', () => {
 });
 
 describe('a run from safetensors', () => {
-  it('takes what fits of a wrapped model with another head', async () => {
+  it('takes matching tensors of a wrapped model with another head', async () => {
     const partial = join(folder, 'wrapped.safetensors');
     const header = {
       'module.0.bias': { dtype: 'F32', shape: [3], data_offsets: [0, 12] },

@@ -1,4 +1,4 @@
-// The one table of flags that help, completion and settings files are made of.
+// The single table of flags that help, completion and settings files are made from.
 
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/entry/commands.ts';
@@ -47,7 +47,7 @@ describe('the flags of every command', () => {
     expect(names).toEqual([...new Set(names)]);
   });
 
-  it('of sweep are all that can be crossed', () => {
+  it('of sweep are all that can take lists', () => {
     const names = flagsOf(commands.find(({ name }) => name === 'sweep')!.groups).map((f) => f.name);
     expect(SWEPT_FLAGS.filter((name) => !names.includes(name))).toEqual([]);
   });

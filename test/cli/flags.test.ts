@@ -17,7 +17,7 @@ describe('a number', () => {
     },
   );
 
-  it('with a fraction is read where fractions make sense', () => {
+  it('with a fraction is accepted where fractions make sense', () => {
     expect(new Flags({ lr: '0.05' }).number('lr', 0)).toBe(0.05);
     expect(() => new Flags({ lr: 'fast' }).number('lr', 0)).toThrow(
       /--lr: expected .*, got "fast"/,
@@ -43,7 +43,7 @@ describe('a flag', () => {
     expect(() => new Flags({ data: true }).text('data')).toThrow(/--data requires a value/);
   });
 
-  it('that takes no value is refused with one', () => {
+  it('that takes no value is refused if it has one', () => {
     expect(() => new Flags({ json: 'yes' }).isSet('json')).toThrow(
       /--json takes no value, but got yes/,
     );
@@ -82,7 +82,7 @@ describe('marked values', () => {
     expect(markValues(words, valueFlags)).toEqual(expected);
   });
 
-  it('come back as they were typed', () => {
+  it('are returned as they were typed', () => {
     const parsed = { log: ':007', lr: [':1', ':2'], json: true, seed: ':', data: '::' };
     const typed = { log: '007', lr: ['1', '2'], json: true, seed: '', data: ':' };
     expect(unmarkValues(parsed)).toEqual(typed);

@@ -1,4 +1,4 @@
-// A terminal that goes away. Python opens one, since Node cannot; without it these tests are
+// A terminal that closes. Python opens it, since Node cannot; without Python these tests are
 // skipped.
 
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { CLI } from '../support/cli.ts';
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-hangup-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs a command on a terminal, which it takes away at the first sight of a text. Prints how the
+/** Runs a command on a terminal, which it closes at the first occurrence of a text. Prints how the
  * command ended. */
 const HANG_UP = `
 import os, pty, sys
@@ -30,8 +30,8 @@ print(os.WEXITSTATUS(status) if os.WIFEXITED(status) else f'signal {os.WTERMSIG(
 
 const hasTerminals = spawnSync('python3', ['-c', 'import pty']).status === 0;
 
-describe.skipIf(!hasTerminals)('a terminal that goes away', () => {
-  it('stops the run, which saves and ends with the code of SIGHUP', async () => {
+describe.skipIf(!hasTerminals)('a terminal that closes', () => {
+  it('stops the run, which saves and exits with the code of SIGHUP', async () => {
     const path = join(folder, 'run.ckpt');
     const data = ['--data', 'synthetic', '--limit', '1000', '--replicas', '2'];
     const train = [CLI, 'train', ...data, '--epochs', '500', '--checkpoint', path];

@@ -34,7 +34,7 @@ describe('every page of the help', () => {
     expect(page).not.toMatch(/ $/m);
   });
 
-  it.each(pages)('of %s names flags that exist', (_, page) => {
+  it.each(pages)('of %s names only flags that exist', (_, page) => {
     const known = flagsOf(commands.flatMap(({ groups }) => groups)).map(({ name }) => name);
     const others = ['help', 'version', 'no-flip'];
     expect(flagsIn(page).filter((flag) => ![...known, ...others].includes(flag))).toEqual([]);
@@ -55,7 +55,7 @@ describe('examples', () => {
 });
 
 describe('topics', () => {
-  it('are all in the list and have a page each', () => {
+  it('are all in the list, and each has a page', () => {
     expect(Object.keys(TOPIC_PAGES)).toEqual(Object.keys(TOPICS));
     expect(commands.map(({ name }) => name).filter((name) => name in TOPICS)).toEqual([]);
   });

@@ -30,7 +30,7 @@ describe('flags of hosts', () => {
     expect(() => checkHostFlags(new Flags(flags))).toThrow(message);
   });
 
-  it('name a preset of a link', () => {
+  it('name a link preset', () => {
     expect(linkFrom(new Flags({})).link).toBe(LINKS['ethernet-10g']);
     expect(linkFrom(new Flags({ link: 'ib-edr' }))).toEqual({ link: LINKS['ib-edr'] });
   });

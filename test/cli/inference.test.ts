@@ -1,4 +1,4 @@
-// What the command does with a checkpoint alone: evaluates it on other data, and predicts.
+// What the command does with only a checkpoint: evaluates it on other data, and predicts.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ function otherData(count: number): string {
 }
 
 describe('syncbn eval', () => {
-  it('evaluates on the data of the run, and on other data where that is asked for', async () => {
+  it('evaluates on the data of the run, or on other data if requested', async () => {
     const own = await syncbn(['eval', '--json', ...checkpoint, '--data', 'synthetic']);
     expect([own.code, own.stderr, own.events[0]!.testLoss]).toEqual([0, '', loss]);
     const other = await syncbn(['eval', '--json', ...checkpoint, '--data', otherData(7)]);
@@ -67,7 +67,7 @@ describe('syncbn eval', () => {
 describe('syncbn eval of an ONNX file', () => {
   const onnx = file('net.onnx');
 
-  it('finds what the checkpoint has that it was exported from', async () => {
+  it('finds the same as the checkpoint it was exported from', async () => {
     await syncbn(['export', run, '--to', onnx, '--standardized']);
     const found = await syncbn(['eval', '--json', '--model', onnx, '--data', 'synthetic']);
     expect([found.code, found.stderr, found.events[0]!.count]).toEqual([0, '', 500]);
@@ -130,7 +130,7 @@ describe('syncbn predict', () => {
     }
   });
 
-  it('refuses what it cannot read or write, before it computes', async () => {
+  it('refuses files that it cannot read or write, before it computes', async () => {
     const wrong = file('wrong.npy');
     writeFileSync(wrong, npyBytes([3, 12, 3], new Float32Array(108)));
     const [a, b, c, d] = await Promise.all([

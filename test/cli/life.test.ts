@@ -57,10 +57,10 @@ describe('signals', () => {
     expect(last('checkpoint').step).toBe(last('stopped').step);
   });
 
-  it('end a command that keeps nothing at once, with their code', async () => {
+  it('end a command that saves nothing at once, with their exit code', async () => {
     const args = ['doctor', '--data', 'synthetic', '--model', 'refnet', '--workers', '1'];
     const child = spawn(process.execPath, [CLI, ...args, '--steps', '100000', '--budget', '60']);
-    // The threads of a run are there once the kernel lists them.
+    // The threads of a run have started once the kernel lists them.
     while (threadsOf(child.pid!) < 14) await new Promise((resolve) => setTimeout(resolve, 20));
     child.kill('SIGTERM');
     expect(await new Promise((resolve) => child.on('close', resolve))).toBe(143);
@@ -93,7 +93,7 @@ describe('output that fails', () => {
     expect(existsSync(at('out.ckpt'))).toBe(true);
   });
 
-  it('a reader that takes one line leaves the run whole', async () => {
+  it('a reader that takes one line does not end the run', async () => {
     const run = `syncbn ${tiny.join(' ')} --epochs 3 --checkpoint head.ckpt`;
     const { code } = await shell(`${run} | head -1; exit \${PIPESTATUS[0]}`);
     expect(code).toBe(0);
@@ -101,7 +101,7 @@ describe('output that fails', () => {
     expect(events[0]).toMatchObject({ counters: { step: 6 } });
   });
 
-  it('a log whose last line was cut off goes on in a new line', async () => {
+  it('a log with a truncated last line continues on a new line', async () => {
     const path = at('cut.jsonl');
     writeFileSync(path, '{"event":"prog');
     expect((await syncbn([...tiny, '--log', path])).code).toBe(0);
@@ -112,7 +112,7 @@ describe('output that fails', () => {
 });
 
 describe('checkpoints', () => {
-  it('of another run are replaced with --overwrite only', async () => {
+  it('of another run are replaced only with --overwrite', async () => {
     const path = at('first.ckpt');
     const args = [...tiny, '--checkpoint', path];
     expect((await syncbn(args)).code).toBe(0);
@@ -122,7 +122,7 @@ describe('checkpoints', () => {
     expect((await syncbn([...args, '--seed', '2', '--overwrite'])).code).toBe(0);
   });
 
-  it('go to the file that was resumed', async () => {
+  it('are written to the file that was resumed', async () => {
     const path = at('resumed.ckpt');
     expect((await syncbn([...tiny, '--checkpoint', path])).code).toBe(0);
     const resumed = await syncbn([...tiny, '--resume', path, '--epochs', '3', '--json']);
@@ -130,7 +130,7 @@ describe('checkpoints', () => {
     expect(last).toMatchObject({ path, step: 6 });
   });
 
-  it('of a run that is over let it be evaluated and reported again', async () => {
+  it('of a finished run let it be evaluated and reported again', async () => {
     const [path, report] = [at('over.ckpt'), at('over.html')];
     const first = await syncbn([...tiny, '--json', '--checkpoint', path]);
     const again = await syncbn([...tiny, '--json', '--resume', path, '--report', report]);
@@ -147,7 +147,7 @@ describe('checkpoints', () => {
 });
 
 describe('--resume-or-start', () => {
-  it('serves a loop: it starts, goes on, and ends', async () => {
+  it('works in a loop: it starts, resumes, and finishes', async () => {
     const path = at('loop.ckpt');
     const args = [...tiny, '--json', '--norm', 'sync', '--resume-or-start', path];
     const whole = await syncbn([...tiny, '--json', '--epochs', '4']);
@@ -161,7 +161,7 @@ describe('--resume-or-start', () => {
     expect([over.code, over.events.at(-1)!.weightsHash]).toEqual([0, weightsHash]);
   });
 
-  it('never starts over a run that was there', async () => {
+  it('never restarts an existing run', async () => {
     const path = at('damaged.ckpt');
     writeFileSync(path, 'not a checkpoint');
     const older = at('damaged.step-12.ckpt');
@@ -176,7 +176,7 @@ describe('--resume-or-start', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('says what a save that was cut off has left', async () => {
+  it('reports the files of an interrupted save', async () => {
     const path = at('fresh.ckpt');
     appendFileSync(`${path}.123.tmp`, 'half');
     const { code, stderr } = await syncbn([...tiny, '--resume-or-start', path]);
@@ -186,7 +186,7 @@ describe('--resume-or-start', () => {
 });
 
 describe('text from files', () => {
-  it('never carries escapes to a terminal, and is cut where it is too long', async () => {
+  it('never sends escapes to a terminal, and is cut if it is too long', async () => {
     const path = at('evil.json');
     const kind = `\u001b]0;evil\u0007\u009b31m${'x'.repeat(100_000)}`;
     writeFileSync(path, JSON.stringify({ kind }));

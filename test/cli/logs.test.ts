@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), 'syncbn-logs-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('syncbn train --tensorboard', () => {
-  it('writes what the run tells, and a new file where it goes on', async () => {
+  it('writes what the run reports, and a new file on resume', async () => {
     const dir = join(folder, 'board', 'a');
     const checkpoint = join(folder, 'a.ckpt');
     const more = ['--validate', 'test', '--diagnostics', '1', '--tensorboard', dir];
@@ -46,7 +46,7 @@ describe('syncbn train --tensorboard', () => {
     expect(later.at(-1)!.step).toBe(4);
   });
 
-  it('refuses a folder that cannot be, before anything else', async () => {
+  it('refuses an impossible folder before anything else', async () => {
     const { code, stderr } = await syncbn([...tiny, '--tensorboard', '/etc/hostname/x']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/--tensorboard \/etc\/hostname\/x/);
@@ -74,7 +74,7 @@ describe('syncbn train --log x.csv', () => {
     expect(readTable(path).filter(({ event }) => event === 'done')).toHaveLength(2);
   });
 
-  it('refuses a file of other columns, and leaves it as it is', async () => {
+  it('refuses a file with other columns, and does not change it', async () => {
     const path = join(folder, 'other.csv');
     writeFileSync(path, 'a,b\n1,2\n');
     const { code, stderr } = await syncbn([...tiny, '--log', path]);

@@ -14,7 +14,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const tiny = ['lr-find', '--data', 'synthetic', '--limit', '256', '--model', 'refnet'];
 
 describe('syncbn lr-find', () => {
-  it('tells each step and what follows, and draws the curve', async () => {
+  it('reports each step and the advice, and plots the curve', async () => {
     const out = join(folder, 'page');
     const args = [...tiny, '--steps', '12', '--from', '0.001', '--out', out, '--json'];
     const { code, stderr, events } = await syncbn([...args, '--optimizer', 'lars']);
@@ -35,7 +35,7 @@ describe('syncbn lr-find', () => {
     expect(/undefined|>NaN</.test(html)).toBe(false);
   });
 
-  it('refuses flags that it has no use for, and rates that do not rise', async () => {
+  it('refuses flags that do not apply, and rates that do not rise', async () => {
     const schedule = await syncbn([...tiny, '--schedule', 'cosine']);
     expect(schedule.code).toBe(2);
     const out = join(folder, 'none');

@@ -43,7 +43,7 @@ describe('syncbn models', () => {
   });
 });
 
-/** What a run on one worker takes without the data is in the table; no more, no less. */
+/** The table has exactly the memory of a run on one worker without the data. */
 function addUp(memory: ModelSummary['memoryBytes']): void {
   const { total, fits: _fits, fitting: _fitting, ...all } = memory;
   const { keptForBackward, derivedInBackward, ...parts } = all;
@@ -55,7 +55,7 @@ function addUp(memory: ModelSummary['memoryBytes']): void {
 }
 
 describe('syncbn summary', () => {
-  it('counts the layers of a model by name', async () => {
+  it('counts the layers of a named model', async () => {
     const { code, events } = await syncbn(['summary', 'refnet', '--json']);
     expect(code).toBe(0);
     const summary = events[0] as unknown as ModelSummary;
@@ -92,7 +92,7 @@ describe('syncbn summary', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it('takes run and data of a checkpoint, and what the flags say instead', async () => {
+  it('uses the run and data of a checkpoint, unless flags override them', async () => {
     const path = fileURLToPath(new URL('../support/checkpoints/version1.bin', import.meta.url));
     const own = await summaryOf(path);
     expect(own).toMatchObject({ inputShape: [12, 12, 3], batch: 16, replicas: 2 });
@@ -103,13 +103,13 @@ describe('syncbn summary', () => {
     addUp(other.memoryBytes);
   });
 
-  it('says of a batch that does not fit how large it would be', async () => {
+  it('reports the size of a batch that does not fit', async () => {
     const { memoryBytes } = await summaryOf('refnet', { batch: '65536' });
     expect(memoryBytes.fits).toBe(false);
     expect(memoryBytes.total).toBeGreaterThan(2 ** 32);
   });
 
-  it('has more workers than grains where there are more replicas', async () => {
+  it('shows more workers than grains if there are more replicas', async () => {
     const { exchanges } = await summaryOf('refnet', { replicas: '100', 'input-shape': '8x8x1' });
     expect(exchanges.statistics).toBe(6);
     expect((await summaryOf('refnet', { norm: 'group' })).exchanges.statistics).toBe(0);
@@ -143,7 +143,7 @@ describe('syncbn summary', () => {
 });
 
 describe('syncbn init', () => {
-  it('prints the model that train would take, with the place of its schema first', async () => {
+  it('prints the model that train would use, with the location of its schema first', async () => {
     const { code, stdout } = await syncbn(['init', 'refnet', '--classes', '7']);
     expect(code).toBe(0);
     const [first, second] = Object.entries(JSON.parse(stdout));
@@ -155,7 +155,7 @@ describe('syncbn init', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it('writes a file that summary takes, and replaces none unasked', async () => {
+  it('writes a file that summary reads, and never replaces one unasked', async () => {
     const out = join(folder, 'net.json');
     const args = ['init', 'resnet20', '--norm', 'group', '--out', out];
     expect(await syncbn(args)).toMatchObject({ code: 0, stdout: `Written to ${out}.\n` });

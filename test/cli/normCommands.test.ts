@@ -1,4 +1,4 @@
-// What the command does with normalizations of a run that is trained: converts, measures, corrects,
+// What the command does with the normalizations of a trained run: converts, measures, corrects,
 // folds, explains.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('syncbn inspect', () => {
-  it('says of each norm over how many values it is, and what auto chose and why', async () => {
+  it('says how many values each norm is over, and what auto chose and why', async () => {
     const { events } = await syncbn(['inspect', run, '--json']);
     const { normChoices } = events[0] as { readonly normChoices: readonly object[] };
     expect(normChoices).toHaveLength(3);
@@ -53,7 +53,7 @@ describe('syncbn inspect', () => {
 });
 
 describe('syncbn train --weights', () => {
-  it('starts from the weights of a checkpoint and says what became of them', async () => {
+  it('starts from the weights of a checkpoint and says what happened to them', async () => {
     const size = ['--replicas', '2', '--replica-batch', '8', '--norm', 'auto', '--max-steps', '1'];
     const tuned = ['--freeze', '0.*', '--lr-scale', '*.bias=0.1', '--bn-statistics', 'running'];
     const { stdout, code } = await syncbn(['train', ...data, ...size, '--weights', run, ...tuned]);
@@ -66,7 +66,7 @@ describe('syncbn train --weights', () => {
 describe('syncbn train --resume --norm', () => {
   const resume = ['train', ...data, '--resume', run, '--epochs', '2'];
 
-  it('goes on with other norms and tells what carried over', async () => {
+  it('continues with other norms and reports what carried over', async () => {
     const local = [...resume, '--json', '--norm', 'local'];
     const { events, code } = await syncbn([...local, '--norm-kinds', 'all']);
     expect(code).toBe(0);
@@ -92,7 +92,7 @@ describe('syncbn train --resume --norm', () => {
     expect(stderr).toMatch(/--norm-kinds: expected all, or a list of.*, got "groups"/);
   });
 
-  it('shows it to people, and says nothing where nothing changed', async () => {
+  it('shows it to people, and says nothing if nothing changed', async () => {
     const { stdout } = await syncbn([...resume, '--norm', 'group']);
     expect(stdout).toMatch(/Other norms: 12 of 18 of their tensors carried over; not:\n/);
     expect(stdout).toMatch(/\n {2}runningMean: groupNorm has none \(1\.batchNorm, 2 layers\)\n/);
@@ -103,7 +103,7 @@ describe('syncbn train --resume --norm', () => {
 });
 
 describe('syncbn eval', () => {
-  it('measures statistics anew, and corrects them, when asked to', async () => {
+  it('recomputes statistics, and corrects them, if requested', async () => {
     const plain = await evaluate('--checkpoint', run);
     const zero = await evaluate('--checkpoint', run, '--eval-correction', '0');
     const corrected = await evaluate('--checkpoint', run, '--eval-correction', 'auto');
@@ -141,7 +141,7 @@ describe('syncbn eval', () => {
 });
 
 describe('syncbn fold', () => {
-  it('writes a checkpoint that evaluates alike, and tells what it folded and left', async () => {
+  it('writes an equivalent checkpoint, and reports what it folded and kept', async () => {
     const out = join(folder, 'folded.ckpt');
     const args = ['fold', ...data, '--checkpoint', run, '--out', out];
     const { events, code } = await syncbn([...args, '--json']);
@@ -164,7 +164,7 @@ describe('syncbn fold', () => {
     expect(stdout).toMatch(/1\.batchNorm +│ folded into 0\.conv2d/);
   });
 
-  it('replaces any file with --overwrite, also one that is not a checkpoint', async () => {
+  it('replaces any file with --overwrite, even one that is not a checkpoint', async () => {
     const out = join(folder, 'foreign');
     const args = ['fold', ...data, '--checkpoint', run, '--out', out];
     for (const content of [readFileSync(run), 'notes']) {
@@ -176,7 +176,7 @@ describe('syncbn fold', () => {
     }
   });
 
-  it('says what it needs, and which difference it does not take', async () => {
+  it('says what it needs, and which difference is too large', async () => {
     const missing = await syncbn(['fold', ...data, '--checkpoint', run]);
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/requires --out/)]);
     const out = join(folder, 'never.ckpt');

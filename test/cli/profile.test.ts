@@ -18,12 +18,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Fails unless any two events of a track are apart or one lies within the other. */
+/** Fails unless any two events of a track are disjoint or nested. */
 function expectNested(events: readonly TraceEvent[]): void {
   const open: { readonly name: string; readonly end: number }[] = [];
   const ordered = [...events].sort((a, b) => a.ts! - b.ts! || b.dur! - a.dur!);
   for (const { name, ts, dur } of ordered) {
-    // What is rounded to nanoseconds is no exact sum.
+    // Values that are rounded to nanoseconds do not add up exactly.
     while (open.length > 0 && open.at(-1)!.end <= ts! + 1e-4) open.pop();
     const around = open.at(-1);
     if (around !== undefined && ts! + dur! > around.end + 1e-4) {
@@ -34,7 +34,7 @@ function expectNested(events: readonly TraceEvent[]): void {
 }
 
 describe('syncbn train', () => {
-  it('shows with --profile where the time goes, and leaves the weights as they are', async () => {
+  it('shows with --profile where the time goes, and does not change the weights', async () => {
     const plain = await syncbn([...tiny, '--workers', '2', '--json']);
     const { code, stdout, stderr } = await syncbn([...tiny, '--workers', '2', '--profile']);
     expect([code, stderr]).toEqual([0, '']);
@@ -50,7 +50,7 @@ describe('syncbn train', () => {
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  it('writes with --trace a track for each worker, in which events are nested', async () => {
+  it('writes with --trace a track of nested events for each worker', async () => {
     const path = join(folder, 'trace.json');
     const { events } = await syncbn([...tiny, '--workers', '2', '--json', '--trace', path]);
     expect(events.at(-1)).toEqual({ event: 'trace', path, steps: 2 });
@@ -73,7 +73,7 @@ describe('syncbn train', () => {
     }
   });
 
-  it('tells the profile as an event, and refuses a trace that cannot be written', async () => {
+  it('reports the profile as an event, and refuses a trace that cannot be written', async () => {
     const told = await syncbn([...tiny, '--workers', '1', '--json', '--profile']);
     const event = told.events.find(({ event }) => event === 'profile') as unknown as ProfileEvent;
     expect(event).toMatchObject({ steps: 2, workers: [{ rank: 0 }] });
@@ -96,7 +96,7 @@ describe('the check of nesting', () => {
 });
 
 describe('the table of layers', () => {
-  it('shows those that take most in the order of the model, and the others as one', () => {
+  it('shows the most expensive ones in model order, and the others as one', () => {
     const layers = Array.from({ length: 40 }, (_, i): ProfileLayer => {
       const ms = i % 2 === 0 ? 1 : 3;
       const times = { workMs: ms, waitMs: 0, share: ms / 80, busiest: { rank: 0, workMs: ms } };

@@ -42,7 +42,7 @@ describe('help', () => {
     expect(code).toBe(0);
   });
 
-  it('is short where no command is given, with exit code 2', async () => {
+  it('is short if no command is given, with exit code 2', async () => {
     const { code, stdout } = await syncbn([]);
     expect(stdout).toMatch(/Start here:\n {2}syncbn train --data synthetic/);
     expect(stdout.split('\n').length).toBeLessThan(12);
@@ -91,7 +91,7 @@ describe('with --json an error is the last line of stdout, for', () => {
 });
 
 describe('a value', () => {
-  it('stays the text that was typed, even where it looks like a number', async () => {
+  it('stays the text that was typed, even if it looks like a number', async () => {
     const path = join(folder, '007');
     const { code } = await syncbn([...tiny, '--checkpoint', path]);
     expect(code).toBe(0);
@@ -101,7 +101,7 @@ describe('a value', () => {
 });
 
 describe('a stack', () => {
-  it('is shown with --debug only', async () => {
+  it('is shown only with --debug', async () => {
     const args = [...tiny, '--lr', 'high'];
     expect((await syncbn(args)).stderr).not.toMatch(/\n\s+at /);
     expect((await syncbn([...args, '--debug'])).stderr).toMatch(/\n\s+at /);
@@ -109,7 +109,7 @@ describe('a stack', () => {
 });
 
 describe('a reader of stdout that leaves early', () => {
-  it('does not end the run, which says so once', async () => {
+  it('does not end the run, which reports it once', async () => {
     const path = join(folder, 'unread.ckpt');
     const args = [...tiny, '--json', '--epochs', '40', '--checkpoint', path];
     const { code, stderr, events } = await syncbn(args, (_, child) => child.stdout?.destroy());
@@ -122,13 +122,13 @@ describe('a reader of stdout that leaves early', () => {
 });
 
 describe('--max-steps', () => {
-  it('is the end that progress counts to', async () => {
+  it('is the total that progress counts to', async () => {
     const path = join(folder, 'steps.ckpt');
     const steps = ['--replicas', '8', '--replica-batch', '2', '--epochs', '3', '--max-steps', '6'];
     const args = [...tiny, ...steps, '--checkpoint', path, '--checkpoint-every', '2', '--json'];
     const { code, events } = await syncbn(args);
     expect(code).toBe(0);
-    // Files are written beside training, so that it is open when one is told.
+    // Files are written during training, so it is still running when one is reported.
     const isSave = ({ event }: { event?: unknown }): boolean => event === 'checkpoint';
     const told = events.filter((event) => !isSave(event));
     expect(told.map(({ event, step }) => [event, step])).toEqual([
@@ -147,7 +147,7 @@ describe('--max-steps', () => {
   });
 });
 
-describe('a model with layers of its own', () => {
+describe('a model with custom layers', () => {
   it('can have every kind of norm', async () => {
     const module = join(folder, 'same.mjs');
     await writeFile(
@@ -175,7 +175,7 @@ describe('a model with layers of its own', () => {
 });
 
 describe('a run that is interrupted', () => {
-  it('says once that it stopped, after the step, and does not evaluate', async () => {
+  it('reports once, after the step, that it stopped, and does not evaluate', async () => {
     const path = join(folder, 'stopped.ckpt');
     const args = [...tiny, '--json', '--epochs', '1000', '--checkpoint', path];
     const { code, events } = await syncbn(args, (line, child) => {
@@ -200,15 +200,15 @@ describe('a run that is interrupted', () => {
         if (line.includes(`"event":"${first}"`)) child.kill('SIGINT');
         if (line.includes(`"event":"${end}"`)) child.kill('SIGTERM');
       });
-      // Where the signal comes first, the process ends by it, with its code.
+      // If the signal comes first, it ends the process, with its exit code.
       expect([0, 130, 143]).toContain(code);
     },
   );
 
-  it('ends at once when it is interrupted again', async () => {
+  it('ends at once if it is interrupted again', async () => {
     const outcome = await interruptTwice();
     expect(outcome.code).toBe(130);
-    // What comes within a second of the first signal is the same request.
+    // A signal within a second of the first one is the same request.
     const kinds = new Set(outcome.events.map(({ event }) => event));
     expect([...kinds]).toEqual(['start', 'progress']);
     expect(outcome.seconds).toBeLessThan(STEP_SECONDS / 2);

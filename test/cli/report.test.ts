@@ -42,7 +42,7 @@ describe('syncbn train --report', () => {
     expect(/undefined|>NaN</.test(html)).toBe(false);
   });
 
-  it('shows predicted masks and tells their mean IoU, which eval finds again', async () => {
+  it('shows predicted masks and their mean IoU, which eval reproduces', async () => {
     const pixelsOf = (count: number) =>
       Uint8Array.from({ length: count * 48 }, (_, i) => ((i * i * 7) % 11) * 23);
     const masksOf = (count: number) =>
@@ -102,7 +102,7 @@ describe('syncbn train --report', () => {
     expect(readFileSync(path, 'utf8')).toContain('<dd>stopped</dd>');
   });
 
-  it('writes the page of a run that broke, with what broke it', async () => {
+  it('writes the page of a failed run, with the error', async () => {
     const path = join(folder, 'broken.html');
     const model = join(folder, 'throwing.json');
     const module = new URL('../support/jobs/throwingLayer.mjs', import.meta.url).href;
@@ -129,22 +129,25 @@ describe('syncbn train --report', () => {
       'error',
       /^syncbn: step 1, .*not finite.* Also: --report .*ENOENT/,
     ],
-  ])('that cannot be written in the end hides nothing of a run %s', async (_, rate, last, told) => {
-    const gone = await mkdtemp(join(folder, 'gone-'));
-    const path = join(folder, `${last}.ckpt`);
-    const files = ['--report', join(gone, 'run.html'), '--checkpoint', path];
-    const args = [...tiny, ...rate, '--max-steps', '2', '--json', ...files];
-    const { code, stderr, events } = await syncbn(args, (line) => {
-      if (line.includes('"event":"start"')) rmSync(gone, { recursive: true });
-    });
-    expect(code).toBe(1);
-    expect(stderr).toMatch(told);
-    expect(events.some(({ event }) => event === last)).toBe(true);
-    expect(events.at(-1)!.event).toBe('error');
-    expect(existsSync(path)).toBe(last === 'done');
-  });
+  ])(
+    'that cannot be written at the end hides nothing about a run %s',
+    async (_, rate, last, told) => {
+      const gone = await mkdtemp(join(folder, 'gone-'));
+      const path = join(folder, `${last}.ckpt`);
+      const files = ['--report', join(gone, 'run.html'), '--checkpoint', path];
+      const args = [...tiny, ...rate, '--max-steps', '2', '--json', ...files];
+      const { code, stderr, events } = await syncbn(args, (line) => {
+        if (line.includes('"event":"start"')) rmSync(gone, { recursive: true });
+      });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(told);
+      expect(events.some(({ event }) => event === last)).toBe(true);
+      expect(events.at(-1)!.event).toBe('error');
+      expect(existsSync(path)).toBe(last === 'done');
+    },
+  );
 
-  it('refuses a place that cannot be written before anything is trained', async () => {
+  it('refuses a path that cannot be written before anything is trained', async () => {
     const path = join(folder, 'missing', 'run.html');
     const { code, stdout, stderr } = await syncbn([...tiny, '--report', path]);
     expect([code, stdout]).toEqual([2, '']);
@@ -170,7 +173,7 @@ describe('syncbn train --watch', () => {
     await expect(fetch(url as string)).rejects.toThrow();
   });
 
-  it('asks for a token elsewhere than on this machine, and says so in the URL', async () => {
+  it('requires a token when listening elsewhere, and shows it in the URL', async () => {
     const args = [...tiny, '--watch', '0', '--watch-host', '0.0.0.0', '--json'];
     const { code, events } = await syncbn(args);
     expect(code).toBe(0);

@@ -11,7 +11,7 @@ import { resolve } from '../support/resolve.ts';
 
 const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 
-/** Resumes a run that was begun with `begun`, with other flags. */
+/** Resumes a run that was started with `begun`, with other flags. */
 async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
   const config = await resolve(begun, data);
   const counters = { runId: 'a run', epochSums: new Float64Array(4), step: 0, epochs: 1 };
@@ -33,7 +33,7 @@ const ofGraph = { replicas: '4', batch: '20', model: 'resnet18', width: '0.125' 
 
 const direct = { ...begun, directConvolutions: true };
 
-describe('a flag that says what the checkpoint has', () => {
+describe('a flag that agrees with the checkpoint', () => {
   it.each<[RawFlags, RawFlags]>([
     [begun, {}],
     [begun, begun],
@@ -43,7 +43,7 @@ describe('a flag that says what the checkpoint has', () => {
       { model: 'mnist-cnn', groupSize: '2' },
     ],
     [begun, { replicaBatch: '5', lr: '5e-2', strict: false, flip: false }],
-    // Replicas decide nothing here; Trainer.resume refuses them where they do.
+    // Replicas do not affect results here; Trainer.resume refuses them if they do.
     [begun, { replicas: '10', replicaBatch: '2' }],
     [begun, { epochs: '9', workers: '3', checkpoint: 'a', log: 'b', json: true }],
     [
@@ -85,7 +85,7 @@ describe('a flag that says what the checkpoint has', () => {
       { ...direct, norm: 'sync', groupSize: '2' },
       { model: 'refnet', groupSize: '2' },
     ],
-  ])('is welcome: %j with %j', async (first, then) => {
+  ])('is accepted: %j with %j', async (first, then) => {
     await expect(resume(first, then)).resolves.toBeUndefined();
   });
 });
@@ -96,12 +96,12 @@ describe('--norm', () => {
     { norm: 'frozen' },
     { norm: 'auto', groupSize: '2' },
     { model: 'refnet', norm: 'none' },
-  ])('%j may say something else, since it converts', async (raw) => {
+  ])('%j may differ, since it converts', async (raw) => {
     await expect(resume(begun, raw)).resolves.toBeUndefined();
   });
 });
 
-describe('a flag that says something else is refused with both values:', () => {
+describe('a flag that disagrees is refused with both values:', () => {
   it.each<[RawFlags, RegExp]>([
     [{ grains: '4' }, /^--grains with .*run\.ckpt: expected .*has, 8.*, got 4/],
     [{ batch: '21' }, /^--batch with .*has, 20, got 21\./],
@@ -140,7 +140,7 @@ describe('a flag that says something else is refused with both values:', () => {
 });
 
 describe('a checkpoint of a model with heads', () => {
-  it('can be gone on from with the same weights of heads, or without a word of them', async () => {
+  it('can be resumed with the same weights of heads, or without giving them', async () => {
     const vectors = synthetic({ train: 8, test: 4, shape: [6] });
     const model = graph((x) => ({ main: x.apply(linear(6, 10)), aux: x.apply(linear(6, 10)) }));
     const config = {
@@ -162,8 +162,8 @@ describe('a checkpoint of a model with heads', () => {
   });
 });
 
-describe('a checkpoint of a model that has no name', () => {
-  it('can be gone on from on data that no model by name takes', async () => {
+describe('a checkpoint of an unnamed model', () => {
+  it('can be resumed on data that no named model takes', async () => {
     const vectors = synthetic({ train: 8, test: 4, shape: [6] });
     const config = {
       ...(await resolve(begun, data)),

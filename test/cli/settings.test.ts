@@ -33,14 +33,14 @@ describe('without flags', () => {
 });
 
 describe('flags', () => {
-  it('say how many classes masks in PNG files have, and how many are for tests', async () => {
+  it('set the number of classes and test samples of masks in PNG files', async () => {
     const dir = await folderOf(maskFiles(8));
     const flags = new Flags({ data: dir, classes: '9', testSplit: '0.25', limit: '5' });
     const { task, train, test } = await dataFrom(flags);
     expect([task, train.count, test.count]).toMatchObject([{ classes: 9 }, 5, 2]);
   });
 
-  it('say where the channels of arrays are', async () => {
+  it('set the axis of the channels of arrays', async () => {
     const x = npyBytes('|u1', [1, 3, 4, 5], new Uint8Array(60));
     const y = npyBytes('|u1', [1], Uint8Array.of(1));
     const dir = await folderOf({ 'x_train.npy': x, 'y_train.npy': y });
@@ -48,7 +48,7 @@ describe('flags', () => {
     expect((await dataFrom(flags)).inputShape).toEqual([4, 5, 3]);
   });
 
-  it('say which column of a table is the target, what it is, and which are not read', async () => {
+  it('select the target column of a table, its kind, and ignored columns', async () => {
     const dir = await folderOf({ 'a.csv': Buffer.from('id,x,age\nu1,3,40\nu2,5,60\n') });
     const flags = { data: dir, target: 'age', ignoreColumns: 'id', regression: true };
     expect(await dataFrom(new Flags(flags))).toMatchObject({
@@ -139,7 +139,7 @@ describe('flags', () => {
     [{ timeoutMs: '250' }, { timeoutMs: 250 }],
     [{ diagnostics: '0' }, { diagnosticsEvery: 0 }],
     [{}, { diagnosticsEvery: 50 }],
-  ])('%j decide %j', async (raw, expected: Partial<ResolvedConfig>) => {
+  ])('%j set %j', async (raw, expected: Partial<ResolvedConfig>) => {
     expect(await resolve(raw, data)).toMatchObject(expected);
   });
 
@@ -241,13 +241,13 @@ describe('flags', () => {
     ],
     [{ model: 'net.json', stem: 'cifar' }, /^--stem requires --model .* or densenet121 or/],
     [{ model: '/nowhere/net.json' }, /^--model \/nowhere\/net\.json: expected .*, got "ENOENT/],
-  ])('%j are refused with a message that says what is allowed', async (raw, message) => {
+  ])('%j are refused with a message that says what was expected', async (raw, message) => {
     const refusal = await resolve(raw, data).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(UsageError);
     expect((refusal as UsageError).message).toMatch(message);
   });
 
-  it('limit a run that goes on to the samples that its checkpoint had', async () => {
+  it('limit a resumed run to the samples that its checkpoint had', async () => {
     const flags = new Flags({ data: 'synthetic', limit: '64' });
     const drawn = await dataFrom(flags);
     const whole = await dataFrom(new Flags({ data: 'synthetic' }));
@@ -283,15 +283,15 @@ describe('flags', () => {
   });
 });
 
-describe('a model by name', () => {
-  it('is refused for data without classes, with the way out', async () => {
+describe('a named model', () => {
+  it('is refused for data without classes, with a suggestion', async () => {
     const { task: _task, ...rest } = data;
     const regression = { ...rest, task: { kind: 'regression', targetShape: [1] } } as typeof data;
     const model = netFrom(new Flags({ model: 'refnet' }), regression);
     await expect(model).rejects.toThrow(/refnet.*got "regression".*--model FILE\.json/);
   });
 
-  it('is as wide at its end as the data has classes', async () => {
+  it('has as many outputs as the data has classes', async () => {
     const { model } = await netFrom(new Flags({ model: 'refnet' }), data);
     expect(() => trainerOptionsFrom(new Flags({}), data, model)).not.toThrow();
     expect(model).toMatchObject({ kind: 'sequential' });

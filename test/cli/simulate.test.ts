@@ -1,4 +1,4 @@
-// What `syncbn simulate` shows, writes and refuses; whether it is right is for test/simulate.
+// What `syncbn simulate` shows, writes and refuses; test/simulate checks whether it is right.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ describe('syncbn simulate', () => {
     expect(Math.max(...tables.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it('trains the replicas for real where asked to, and writes a folder', async () => {
+  it('actually trains the replicas if requested, and writes a folder', async () => {
     const out = join(folder, 'new', 'run');
     const small = ['--net', 'refnet', '--input', '8x8x1', '--replica-batch', '4'];
     const real = ['--train-steps', '2', '--replicas', '4'];
@@ -62,7 +62,7 @@ describe('syncbn simulate', () => {
     }
   });
 
-  it('predicts hosts from what one computes here and a link that was measured', async () => {
+  it('predicts hosts from local computation and a measured link', async () => {
     const link = join(folder, 'doctor.json');
     const times = [64, 65_536].map((sizeBytes) => ({ sizeBytes, mean: 100 + sizeBytes / 10 }));
     const processes = [{ host: 'a' }, { host: 'b' }];

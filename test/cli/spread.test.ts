@@ -19,12 +19,12 @@ const hostfile = (text: string): string => {
 const read = (raw: Record<string, unknown>) => spreadFrom(new Flags(raw));
 
 describe('where processes run', () => {
-  it('is here where nothing is said', () => {
+  it('is here by default', () => {
     expect(read({ epochs: '3' })).toBeUndefined();
     expect(read({ processes: '2' })).toMatchObject({ hosts: undefined, processes: 2 });
   });
 
-  it('is said by a list or by a file', () => {
+  it('is set with a list or with a file', () => {
     const hosts = [
       { host: 'a', slots: 1 },
       { host: 'b', slots: 2 },
@@ -42,7 +42,7 @@ describe('where processes run', () => {
     [{ maxRestarts: '2' }, /--max-restarts is for a run of several processes/],
     [{ dryRun: true }, /--dry-run is for a run of several processes/],
     [{ hostfile: '/nowhere/hosts' }, /--hostfile \/nowhere\/hosts/],
-  ])('is refused where it says nothing clear: %j', (raw, message) => {
+  ])('is refused if it is ambiguous: %j', (raw, message) => {
     expect(() => read(raw)).toThrow(message);
   });
 
@@ -51,7 +51,7 @@ describe('where processes run', () => {
   });
 });
 
-it('is no flag of the processes themselves', () => {
+it('is not a flag of the processes themselves', () => {
   const words = ['train', '--processes', '2', '--epochs=3', '--nodes=a', '--dry-run', '--json'];
   expect(withoutSpread(words)).toEqual(['train', '--epochs=3', '--json']);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { syncbn } from '../support/cli.ts';
 
-it('a sweep of 24 runs survives SIGKILL and goes on, to the numbers of one in one go', async () => {
+it('a sweep of 24 runs survives SIGKILL and resumes, with uninterrupted numbers', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'syncbn-sweep-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const crossed = ['--norm', 'sync,local,group', '--replica-batch', '2,4', '--lr', '0.01,0.1'];

@@ -33,7 +33,7 @@ function linesIn(out: string): Line[] {
 }
 
 describe('syncbn sweep', () => {
-  it('lists all runs with --dry-run, and those that cannot be trained, and does none', async () => {
+  it('lists all runs and skipped combinations with --dry-run, and does none', async () => {
     const out = join(folder, 'dry');
     const { code, stderr, events } = await syncbn([...sweep, '--dry-run', '--out', out]);
     expect([code, stderr]).toEqual([0, '']);
@@ -48,7 +48,7 @@ describe('syncbn sweep', () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  it('survives SIGKILL, goes on, and trains as train does', async () => {
+  it('survives SIGKILL, resumes, and trains as train does', async () => {
     const out = join(folder, 'killed');
     let isSent = false;
     const killed = await syncbn([...sweep, '--out', out], (line, child) => {
@@ -82,7 +82,7 @@ describe('syncbn sweep', () => {
     expect(swept.values.testError).toBeCloseTo(1 - (done.testAccuracy as number), 12);
   }, 60_000);
 
-  it('refuses what train refuses, for the run that it is about, before any work', async () => {
+  it('refuses what train refuses, naming the run, before any work', async () => {
     const out = join(folder, 'refused');
     const given = ['--norm', 'sync,batch', '--data', 'synthetic', '--out', out];
     const { code, stderr } = await syncbn(['sweep', ...given]);
@@ -93,7 +93,7 @@ describe('syncbn sweep', () => {
 });
 
 describe('sweepFrom', () => {
-  it('crosses every list and range, with what has one value or none in all runs', () => {
+  it('crosses every list and range, with the other flags in all runs', () => {
     const { crossed, seeds, variants } = sweepFrom(
       new Flags({ norm: 'sync, local', replicas: '1..3', lr: '.1', dropLast: true, seed: '0..2' }),
     );

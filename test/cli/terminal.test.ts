@@ -134,7 +134,7 @@ describe('on a terminal', () => {
     sink.close();
   });
 
-  it('the cursor comes back and the bar leaves, however a run ends', () => {
+  it('the cursor returns and the bar disappears, however a run ends', () => {
     for (const event of [done, { ...progress, event: 'stopped' } as const, undefined]) {
       const { screen, texts } = screenOf(true);
       const sink = terminalSink(screen);
@@ -163,7 +163,7 @@ describe('on a terminal', () => {
     expect(texts.err).toBe('syncbn: a disk is full\n');
   });
 
-  it('the mean IoU of masks is told of each validation and at the end', () => {
+  it('the mean IoU of masks is shown for each validation and at the end', () => {
     const { screen, texts } = screenOf(false);
     const sink = terminalSink(screen);
     const validation = { loss: 0.25, accuracy: 0.875, meanIou: 0.4321, count: 9, seconds: 1 };
@@ -186,12 +186,12 @@ describe('on a terminal', () => {
   });
 });
 
-/** What stands in the line that was drawn last. */
+/** The content of the line that was drawn last. */
 function lastBar(written: string): string {
   return stripVTControlCharacters(written).trimEnd();
 }
 
-/** The lines that stay: those that end, without what was drawn over before them. */
+/** The lines that stay: completed ones, without text that was drawn over. */
 function linesLeft(written: string): string[] {
   // What clears a line ends with the code for it.
   const clears = new RegExp(`${ESCAPE}\\[[02]?K`);
@@ -255,7 +255,7 @@ describe('the diagnostics', () => {
     return texts.out;
   };
 
-  it('name the layer whose shards lie furthest from their groups', () => {
+  it('name the layer with the shards that are furthest from their groups', () => {
     expect(linesOf(diagnostics)).toBe(
       `batch statistics at step 1150, worst 4.batchNorm:
   means 0.312 std apart, variances x1.50, 12.5 % dead channels
@@ -263,12 +263,12 @@ describe('the diagnostics', () => {
     );
   });
 
-  it('say where each replica is a group of its own', () => {
+  it('say if each replica is its own group', () => {
     const text = linesOf({ ...diagnostics, layers: [quietLayer] });
     expect(text).toContain('worst 1.batchNorm:\n  each replica is its own sync group\n');
   });
 
-  it('put NaN and infinity above all, and tell of means that are far from zero', () => {
+  it('rank NaN and infinity first, and report means that are far from zero', () => {
     const worst = {
       ...quietLayer.worst,
       meanShift: Number.NaN,

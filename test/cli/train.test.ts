@@ -22,7 +22,7 @@ async function train(...args: string[]): Promise<Readonly<Record<string, unknown
 }
 
 describe('syncbn train --json', () => {
-  it('prints one JSON object a line and ends with the result', async () => {
+  it('prints one JSON object per line and ends with the result', async () => {
     const { code, stdout, events } = await syncbn([...tiny, '--epochs', '2']);
     expect(code).toBe(0);
     expect(stdout.trimEnd().split('\n')).toHaveLength(events.length);
@@ -43,7 +43,7 @@ describe('syncbn train --json', () => {
     expect((await train(...args, '--workers', '3')).weightsHash).toBe(weightsHash);
   });
 
-  it('goes on from a checkpoint with the same bits, on other workers', async () => {
+  it('resumes from a checkpoint with the same bits, on other workers', async () => {
     const path = join(folder, 'half.ckpt');
     const whole = await train('--epochs', '4', '--schedule', 'cosine');
     await train('--epochs', '4', '--schedule', 'cosine', '--max-steps', '3', '--checkpoint', path);
@@ -51,7 +51,7 @@ describe('syncbn train --json', () => {
     expect(resumed.weightsHash).toBe(whole.weightsHash);
   });
 
-  it('goes on from the end of an epoch to more epochs', async () => {
+  it('continues from the end of an epoch to more epochs', async () => {
     const path = join(folder, 'one.ckpt');
     const whole = await train('--epochs', '2');
     await train('--epochs', '1', '--checkpoint', path);
@@ -72,7 +72,7 @@ describe('syncbn train --json', () => {
     expect(layers[0]!.replicas).toHaveLength(8);
   });
 
-  it('tells no diagnostics with --diagnostics 0', async () => {
+  it('reports no diagnostics with --diagnostics 0', async () => {
     const { events } = await syncbn([...tiny, '--diagnostics', '0']);
     expect(events.map(({ event }) => event)).not.toContain('diagnostics');
   });
@@ -84,7 +84,7 @@ describe('syncbn train --json', () => {
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({ ...done, time: expect.any(String) });
   });
 
-  it('stops at SIGTERM after the step, writes the checkpoint and can go on from it', async () => {
+  it('stops at SIGTERM after the step, writes the checkpoint and can resume from it', async () => {
     const long = ['--epochs', '12', '--replica-batch', '2', '--model', 'refnet'];
     const path = join(folder, 'stopped.ckpt');
     const { code, stderr, events } = await syncbn(
@@ -103,7 +103,7 @@ describe('syncbn train --json', () => {
   });
 });
 
-describe('syncbn train on no terminal', () => {
+describe('syncbn train without a terminal', () => {
   it('prints a line for each epoch and a table', async () => {
     const { code, stdout } = await syncbn([...tiny.slice(0, -1), '--epochs', '2']);
     expect(code).toBe(0);

@@ -15,11 +15,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const file = (name: string): string => join(folder, name);
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--model', 'refnet', '--json'];
-// Nothing is better by as much: the first epoch is best, and the third one is the last.
+// No epoch improves by that much: the first epoch is best, and the third one is the last.
 const asked = ['--validation-split', '56', '--early-stopping', '2', '--min-delta', '100'];
 const run = [...tiny, ...asked, '--epochs', '9', '--monitor', 'loss', '--batch', '50'];
 
-/** The epochs that a run has told of. */
+/** The epochs that a run has reported. */
 async function epochsOf(...args: string[]) {
   const { code, events, stderr } = await syncbn(args);
   expect([code, stderr]).toEqual([0, '']);
@@ -34,7 +34,7 @@ async function epochsOf(...args: string[]) {
 describe('a run that stops early', () => {
   const files = ['--best', file('best.ckpt'), '--report', file('run.html')];
 
-  it('tells each validation, writes the best epoch, and goes on deciding the same', async () => {
+  it('reports each validation, writes the best epoch, and resumes the same decisions', async () => {
     const kept = ['--checkpoint', file('run.ckpt'), '--keep', '9'];
     const first = await epochsOf(...run, ...files, ...kept, '--max-steps', '6');
     const resume = ['--resume', file('run.ckpt'), ...files, '--workers', '1'];
@@ -54,7 +54,7 @@ describe('a run that stops early', () => {
     expect(readFileSync(file('run.html'), 'utf8')).toMatch(/validation loss/);
   });
 
-  it('is over, and has its best epoch in one file', async () => {
+  it('is finished, and has its best epoch in one file', async () => {
     const resume = [...tiny, ...asked, '--resume', file('run.ckpt')];
     const { epochs, events } = await epochsOf(...resume);
     expect(epochs).toEqual([]);

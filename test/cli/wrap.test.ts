@@ -3,7 +3,7 @@ import { paint } from '../../src/cli/output/text.ts';
 import { wrapped } from '../../src/cli/output/wrap.ts';
 
 describe('prose for a terminal', () => {
-  it('stays as it is where it fits', () => {
+  it('is unchanged if it fits', () => {
     const text = 'short\n\n  - a list\n┌────┐';
     expect(wrapped(text, 10)).toBe(text);
   });
@@ -13,7 +13,7 @@ describe('prose for a terminal', () => {
     expect(wrapped('one two three four', 13)).toBe('one two three\nfour');
   });
 
-  it('continues where a list, an indentation or the text after a flag began', () => {
+  it('continues at the indentation of a list or of the text after a flag', () => {
     expect(wrapped('  - one two three', 11)).toBe('  - one two\n    three');
     expect(wrapped('  one two three', 10)).toBe('  one two\n  three');
     expect(wrapped('  --flag <n>  one two three four', 28)).toBe(
@@ -21,7 +21,7 @@ describe('prose for a terminal', () => {
     );
   });
 
-  it('does not become a thin column beside a long flag', () => {
+  it('does not become a thin column next to a long flag', () => {
     expect(wrapped('  --a-flag-that-is-long  one two', 28)).toBe(
       '  --a-flag-that-is-long  one\n    two',
     );

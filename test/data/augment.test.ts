@@ -13,7 +13,7 @@ import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/loading/drawAugme
 const IMAGE = [28, 20, 1];
 
 describe('planAugmentation', () => {
-  it('takes shift and crop as two names of one thing', () => {
+  it('treats shift and crop as the same option', () => {
     expect(planAugmentation({ shift: 2 }, IMAGE)).toEqual({ maxShift: 2, flip: false });
     expect(planAugmentation({ crop: 2, flip: true }, IMAGE)).toEqual({ maxShift: 2, flip: true });
   });
@@ -52,7 +52,7 @@ describe('drawAugmentation', () => {
     return [...out];
   };
 
-  it('draws every shift and both sides about equally often, dy and dx apart', () => {
+  it('draws every shift and both sides about equally often, dy and dx independently', () => {
     const plan = { maxShift: 2, flip: true };
     const counts = new Map<string, number>();
     const draws = 50_000;

@@ -57,7 +57,7 @@ describe('a packed set in chunks', () => {
     expect(chunks.flatMap((chunk) => [...chunk.targets])).toEqual([...all.targets]);
   });
 
-  it('is refused chunk by chunk where it was changed', async () => {
+  it('is refused chunk by chunk if it was changed', async () => {
     const dir = await packed();
     const file = join(dir, 'x_train.npy');
     const handle = await open(file, 'r+');
@@ -99,7 +99,7 @@ async function trained(dir: string, ...flags: readonly string[]) {
 }
 
 describe('syncbn train', () => {
-  it('reads a packed set in chunks where it is told, and goes on so', async () => {
+  it('reads a packed set in chunks if requested, and also on resume', async () => {
     const dir = await packed();
     const whole = await trained(dir);
     expect(whole.start).toMatchObject({ stream: null });
@@ -122,7 +122,7 @@ describe('syncbn train', () => {
     expect(evaluated.code).toBe(0);
   });
 
-  it('comes after syncbn data, which need not read the set', async () => {
+  it('follows syncbn data, which need not read the set', async () => {
     const dir = await packed();
     const [whole, known] = [
       await syncbn(['data', dir, '--json']),

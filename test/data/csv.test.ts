@@ -13,14 +13,14 @@ const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const parse = (text: string, options?: CsvOptions) => parseCsv(bytesOf(text), 'file', options);
 
 describe('parseCsv', () => {
-  it('reads columns of numbers and the target that is named', () => {
+  it('reads columns of numbers and the named target', () => {
     const table = parse('a,price,b\n1,2.5,-3\n.5,4e2,+6.\n', { target: 'price' });
     expect(table).toMatchObject({ count: 2, columns: ['a', 'b'], target: 'price' });
     expect([...table.inputs]).toEqual([1, -3, 0.5, 6]);
     expect(table.targets.numbers).toEqual(Float64Array.of(2.5, 400));
   });
 
-  it('knows a target that is called so, and leaves columns out', () => {
+  it('recognizes a target by its name, and ignores columns', () => {
     const text = '\ufeffid;x;Label\r\nn7;1;cat\r\n\r\nn8;2;dog\r\nn9;3;cat';
     const { inputs, targets } = parse(text, { ignoreColumns: ['id'] });
     expect([...inputs]).toEqual([1, 2, 3]);
@@ -106,7 +106,7 @@ describe('parseCsv', () => {
 });
 
 describe('readCsvDataset', () => {
-  it('takes text as classes, in the order of their names', async () => {
+  it('treats text as classes, in the order of their names', async () => {
     const dir = await folderOf({
       'train.csv': bytesOf('x,y,label\n0,10,dog\n2,10,cat\n'),
       'test.csv': bytesOf('label,y,x\nemu,10,1\n'),
@@ -124,7 +124,7 @@ describe('readCsvDataset', () => {
     expect([...data.test.inputs]).toEqual([1, 10]);
   });
 
-  it('takes whole numbers as classes, or as numbers where asked, and fractions', async () => {
+  it('treats whole numbers as classes, or as numbers if requested, and fractions', async () => {
     const dir = await folderOf({
       'a.csv': bytesOf('x,rings\n1,0\n2,4\n3,2\n4,2\n'),
       'b.csv': bytesOf('x,rings\n1,0.5\n2,4\n'),
@@ -138,7 +138,7 @@ describe('readCsvDataset', () => {
     expect((await openDataset(real, { target })).task).toMatchObject({ kind: 'regression' });
   });
 
-  it('refuses test columns of another name, and a regression of text', async () => {
+  it('refuses test columns with other names, and a regression on text', async () => {
     const dir = await folderOf({
       'train.csv': bytesOf('x,label\n1,a\n'),
       'test.csv': bytesOf('z,label\n1,a\n'),

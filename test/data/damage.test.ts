@@ -1,5 +1,5 @@
-// Damaged data files of every format: whatever the bytes, there is a dataset, or a UsageError that
-// names the file or its folder, and no more memory than the file has a use for.
+// Damaged data files of every format: for any bytes, the result is a dataset or a UsageError that
+// names the file or its folder, and memory stays in proportion to the file.
 
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -63,7 +63,7 @@ const FORMATS: readonly (readonly [
 /** Where headers are; a file may be longer. */
 const HEAD_BYTES = 140;
 
-/** Bytes that are cut, longer, changed, said to be huge, or not those of any format. */
+/** Bytes that are truncated, extended, changed, declared huge, or not of any format. */
 function damaged(whole: Uint8Array): fc.Arbitrary<Uint8Array> {
   const place = fc.nat(Math.min(whole.length, HEAD_BYTES) - 1);
   const cut = fc.nat(whole.length).map((length) => whole.subarray(0, length));

@@ -14,7 +14,7 @@ const floats = (values: number[]): Partial<Dataset> => ({
 });
 
 describe('checkDataset', () => {
-  it('gives a whole dataset back', () => {
+  it('returns a valid dataset', () => {
     const bytes = smallDataset();
     expect(checkDataset(bytes)).toBe(bytes);
     const regression = smallDataset(floats([0, 1]));

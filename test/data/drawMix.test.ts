@@ -34,7 +34,7 @@ describe('a mix', () => {
     expect(Math.abs(found - variance)).toBeLessThan(0.25 * variance ** 0.5 * 4 * 20_000 ** -0.5);
   });
 
-  it('is with each other sample of the batch alike, never with itself', () => {
+  it('is equally often with each other sample of the batch, never with itself', () => {
     const counts = new Array<number>(25).fill(0);
     for (const [i, { partner }] of drawn({ mixup: 1 }, 20_000).entries()) {
       counts[(i % 5) * 5 + partner]!++;
@@ -45,7 +45,7 @@ describe('a mix', () => {
     }
   });
 
-  it('leaves a sample that is alone as it is', () => {
+  it('does not change a single sample', () => {
     expect(drawn({ mixup: 1 }, 1, 1)).toEqual([room()]);
   });
 
@@ -58,7 +58,7 @@ describe('a mix', () => {
     }
   });
 
-  it('is one or the other with equal chances where both are on', () => {
+  it('is one or the other with equal probability if both are on', () => {
     const cut = drawn({ mixup: 1, cutmix: 1 }, 4000).filter(({ isCut }) => isCut).length;
     expect(Math.abs(cut - 2000)).toBeLessThan(4 * Math.sqrt(1000));
   });

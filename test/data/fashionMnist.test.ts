@@ -1,4 +1,4 @@
-// Fashion-MNIST without a network: what is kept is read, and what cannot be fetched is said.
+// Fashion-MNIST without a network: cached files are read, and failed downloads are reported.
 
 import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -28,7 +28,7 @@ function idx(...sizes: readonly number[]): Uint8Array {
 }
 
 describe('fashionMnist', () => {
-  it('reads what an earlier call has kept, and fetches nothing', async () => {
+  it('reads the files of an earlier call, and downloads nothing', async () => {
     const dir = join(cache, 'syncbn', 'fashion-mnist');
     await mkdir(dir, { recursive: true });
     for (const [name, count] of [
@@ -54,7 +54,7 @@ describe('fashionMnist', () => {
     });
   });
 
-  it('says why it cannot be fetched and what to take instead, and leaves nothing', async () => {
+  it('says why it cannot be downloaded and what to use instead, and leaves no files', async () => {
     vi.stubEnv('PATH', cache);
     const told: string[] = [];
     const fetched = fashionMnist((text) => told.push(text));

@@ -11,14 +11,14 @@ import { folderOf } from '../support/dataFiles.ts';
 describe('readDataFile', () => {
   const wanted = (): number => 1000;
 
-  it('gives plain files as they are and gzip files unpacked, whatever their names', async () => {
+  it('returns plain files as they are and gzip files unpacked, whatever their names', async () => {
     const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
     const dir = await folderOf({ plain: bytes, packed: gzipSync(bytes) });
     expect(await readDataFile(join(dir, 'plain'), wanted)).toEqual(bytes);
     expect(await readDataFile(join(dir, 'packed'), wanted)).toEqual(bytes);
   });
 
-  it('gives an empty file as no bytes', async () => {
+  it('returns no bytes for an empty file', async () => {
     const dir = await folderOf({ empty: new Uint8Array(0) });
     expect(await readDataFile(join(dir, 'empty'), wanted)).toHaveLength(0);
   });

@@ -14,7 +14,7 @@ const image = [
 ];
 
 describe('a dataset from arrays', () => {
-  it('has masks where there are classes for each pixel', () => {
+  it('has masks if there is a class for each pixel', () => {
     const inputs = [image, image, image];
     const targets = [
       [
@@ -82,7 +82,7 @@ describe('a dataset from arrays', () => {
     for (const one of std) expect(one).toBeCloseTo(Math.sqrt(11.25), 12);
   });
 
-  it('keeps bytes, and gives images without a channel one', () => {
+  it('keeps bytes, and adds a channel to images without one', () => {
     const inputs = [image, image].map((rows) => rows.map((row) => Uint8Array.from(row)));
     const { inputType, inputShape, train } = fromArrays({ inputs, targets: [0, 1], classes: 4 });
     expect([inputType, inputShape, [...train.inputs]]).toEqual([
@@ -92,7 +92,7 @@ describe('a dataset from arrays', () => {
     ]);
   });
 
-  it('standardizes targets of a regression', () => {
+  it('standardizes regression targets', () => {
     const targets = [
       [0.5, 8],
       [1.5, 9],
@@ -111,7 +111,7 @@ describe('a dataset from arrays', () => {
     expect(whole.task.kind).toBe('regression');
   });
 
-  it('has test samples that are given, of the kind of the training samples', () => {
+  it('has the given test samples, of the same kind as the training samples', () => {
     const given = {
       inputs: rows,
       targets: [0.5, 1, 2, 3],
@@ -123,7 +123,7 @@ describe('a dataset from arrays', () => {
     expect(mean).toEqual([4.5, 5.5, 6.5]);
   });
 
-  it('has test samples that are drawn by class, and statistics of the others', () => {
+  it('has test samples drawn by class, and statistics of the others', () => {
     const inputs = Array.from({ length: 40 }, (_, i) => [i]);
     const targets = inputs.map(([i]) => (i! < 10 ? 1 : 0));
     const { train, test, mean } = fromArrays({ inputs, targets, testSplit: 0.2 });

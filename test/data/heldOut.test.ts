@@ -34,7 +34,7 @@ describe('samples that are held out', () => {
     }
   });
 
-  it('are as many as are asked for, whatever the classes come to', () => {
+  it('are as many as requested, for any class sizes', () => {
     for (const count of [1, 7, 33, 99]) {
       const { train, heldOut } = holdOut(data, count, 2);
       expect([heldOut.count, train.count]).toEqual([count, 100 - count]);
@@ -42,13 +42,13 @@ describe('samples that are held out', () => {
     }
   });
 
-  it('may be of no class, and have their share then, too', () => {
+  it('may have no class, and are then drawn in proportion, too', () => {
     const some = targets.map((one, i) => (i < 20 ? -100 : one));
     const { heldOut } = holdOut({ ...data, train: { ...data.train, targets: some } }, 50, 1);
     expect([...heldOut.targets].filter((one) => one === -100)).toHaveLength(10);
   });
 
-  it('depend on the seed, and on nothing else', () => {
+  it('depend only on the seed', () => {
     const drawn = (seed: number) => [...holdOut(data, 10, seed).heldOut.inputs];
     expect(drawn(1)).toEqual(drawn(1));
     expect(drawn(1)).not.toEqual(drawn(2));

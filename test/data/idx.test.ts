@@ -143,7 +143,7 @@ describe('readIdxDataset', () => {
     expect([data.train.count, data.test.count]).toEqual([3, 2]);
   });
 
-  /** The files of a set, with names that begin so. */
+  /** The files of a set, with this prefix in their names. */
   const named = (prefix: string, train = 3): Record<string, Uint8Array> =>
     Object.fromEntries(
       Object.entries(idxFolder(train, 2)).map(([name, bytes]) => {
@@ -151,7 +151,7 @@ describe('readIdxDataset', () => {
       }),
     );
 
-  it('reads names with a beginning, and one of several sets by it', async () => {
+  it('reads names with a prefix, which selects one of several sets', async () => {
     const qmnist = await readIdxDataset(await folderOf(named('qmnist-')));
     expect(qmnist).toMatchObject({ name: 'qmnist', train: { count: 3 }, test: { count: 2 } });
     const dir = await folderOf({ ...named('emnist-letters-', 4), ...named('emnist-digits-') });
@@ -201,7 +201,7 @@ describe('readIdxDataset', () => {
     expect(data.mean).toEqual([0, 0.2, 1]);
   });
 
-  it('takes name, classes and statistics that are known', async () => {
+  it('uses known names, classes and statistics', async () => {
     const dir = await folderOf(idxFolder(3, 2));
     const statistics = { mean: [0.25], std: [0.5] };
     const known = { name: 'digits', classes: 10, statistics };

@@ -39,7 +39,7 @@ describe('normalizationTable', () => {
     }
   });
 
-  it('gives the byte back for mean 0 and std 1/255, and 0 for byte 255 and mean 1', () => {
+  it('returns the byte for mean 0 and std 1/255, and 0 for byte 255 and mean 1', () => {
     expect([...normalizationTable([0], [1 / 255])]).toEqual(
       Array.from({ length: 256 }, (_, i) => i),
     );
@@ -54,7 +54,7 @@ describe('normalizationTable', () => {
 });
 
 describe('normalizationOf', () => {
-  it('is the table for bytes and means with inverse deviations for floats', () => {
+  it('is the table for bytes, and means with inverse deviations for floats', () => {
     const bytes = smallDataset();
     expect(normalizationOf(bytes)).toEqual(normalizationTable(bytes.mean, bytes.std));
     const floats = smallDataset({ inputType: 'f32', mean: [3, 0.1], std: [4, 0.5] });
@@ -105,7 +105,7 @@ describe('createInputLoader', () => {
     });
 
   it.each([[[6]], [[3, 2]], [[4, 5, 3]], [[2, 2, 2, 2]]])(
-    'normalises any sample of shape %j by its last axis',
+    'normalizes any sample of shape %j by its last axis',
     (shape) => {
       const channels = shape[shape.length - 1]!;
       const data = byteImages(shape, channels);
@@ -147,7 +147,7 @@ describe('createInputLoader', () => {
     }
   });
 
-  it('moves each sample as (seed, step, position) say, in any order', () => {
+  it('moves each sample by (seed, step, position), in any order', () => {
     const bytes = byteImages([4, 5, 3], 3);
     const floats = synthetic({ train: 4, test: 0, shape: [4, 5, 3], classes: 2, mean: 2 });
     const options = { shift: 2, flip: true };
@@ -195,7 +195,7 @@ describe('createInputLoader', () => {
     expect(plain).toEqual(loaded(data, (dstPtr) => place(data, {}).load(1, dstPtr)));
   });
 
-  it('leaves the dataset as it was', () => {
+  it('does not change the dataset', () => {
     const data = byteImages([4, 5, 3], 3);
     const loader = place(data, { shift: 3, flip: true });
     for (let i = 0; i < 4; i++) loader.loadAugmented(i, DST_PTR, 0, i);

@@ -10,7 +10,7 @@ const SIZE = { width: 2, height: 3 };
 const six = (value: number): number[] => new Array(6).fill(value);
 
 describe('readMaskFolder', () => {
-  it('reads grays, and masks with the classes that their pixels have, -100 for 255', async () => {
+  it('reads grays, and masks with the classes of their pixels, -100 for 255', async () => {
     const dir = await folderOf({ ...maskFiles(3), 'images/.DS_Store': new Uint8Array(1) });
     const { inputShape, inputType, task, train, test } = await readMaskFolder(dir);
     expect([inputShape, inputType, test.count]).toEqual([[3, 2, 1], 'u8', 0]);
@@ -20,7 +20,7 @@ describe('readMaskFolder', () => {
     expect(Array.from(train.targets)).toEqual([...mask(0), ...mask(1), ...mask(2)]);
   });
 
-  it('takes indexes of palettes as classes, and their colors as images', async () => {
+  it('reads palette indexes as classes, and palette colors as images', async () => {
     const values = [0, 1, 2, 2, 1, 0];
     const chunks = [['PLTE', [10, 20, 30, 40, 50, 60, 70, 80, 90]]] as const;
     const indexed = pngBytes({ ...SIZE, kind: 'palette', bits: 2, values, chunks });
@@ -37,7 +37,7 @@ describe('readMaskFolder', () => {
     expect(Array.from(train.targets)).toEqual([...values, ...values]);
   });
 
-  it('takes grays of one bit as black and white', async () => {
+  it('reads 1-bit grays as black and white', async () => {
     const bits = pngBytes({ ...SIZE, bits: 1, values: [1, 0, 1, 0, 1, 0] });
     const { train } = await readMaskFolder(
       await folderOf({ 'images/a.png': bits, 'masks/a.png': bits }),
@@ -149,7 +149,7 @@ describe('readMaskFolder', () => {
     await expect(readMaskFolder(dir)).rejects.toThrow(/got "only 0 and 255".*masks of 0 and 1/);
   });
 
-  it('says of a folder train what is missing in it', async () => {
+  it('says what is missing in a folder train', async () => {
     const dir = await folderOf({ 'train/cats/a.png': image });
     await expect(readMaskFolder(dir)).rejects.toThrow(
       /train: expected images and masks.*, got "cats"/,

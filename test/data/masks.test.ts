@@ -1,4 +1,5 @@
-// Masks that move with their images: a mask whose labels are its image's values stays so.
+// Masks that move with their images: if the labels of a mask are its image's values, they stay
+// equal.
 
 import { describe, expect, it } from 'vitest';
 import { planAugmentation } from '../../src/data/loading/augment.ts';
@@ -34,7 +35,7 @@ describe.each([{ shift: 2, flip: true }, { crop: 3 }, { flip: true }])('a mask, 
   });
   const places = Array.from({ length: 40 }, (_, i) => [i % COUNT, i >> 2, i] as const);
 
-  it('moves as its image does, and has one label outside', () => {
+  it('moves like its image, and has one label outside', () => {
     const found = new Set<string>();
     for (const [sample, step, position] of places) {
       loader.loadAugmented(sample, dstPtr, step, position);
@@ -48,7 +49,7 @@ describe.each([{ shift: 2, flip: true }, { crop: 3 }, { flip: true }])('a mask, 
     expect(found.size).toBeGreaterThan(COUNT);
   });
 
-  it('is counted as it is moved', () => {
+  it('is counted after it is moved', () => {
     for (const [sample, step, position] of places) {
       const moved = new Int32Array(SIZE);
       mover.move(masks, sample, moved, 0, step, position);

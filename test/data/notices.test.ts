@@ -1,4 +1,4 @@
-// What is said of classes before a run starts. Notices of units are tested where they are used,
+// Notices about classes before a run starts. Notices about units are tested in
 // test/runtime/units.test.ts.
 
 import { describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ const labeled = (trained: number[], tested: number, classes: number): Dataset =>
 };
 
 describe('classes without training samples', () => {
-  it('are not mentioned where there are none', () => {
+  it('are not mentioned if there are none', () => {
     expect(dataNotices(smallDataset())).toEqual([]);
     expect(dataNotices(synthetic({ train: 20, test: 10 }))).toEqual([]);
   });
@@ -33,7 +33,7 @@ describe('classes without training samples', () => {
     ]);
   });
 
-  it('are found in labels that begin at 1, as those of EMNIST letters do', async () => {
+  it('are found in labels that begin at 1, like those of EMNIST letters', async () => {
     const files = idxFolder(3, 1);
     const labels = { 'train-labels-idx1-ubyte': idxBytes([3], [1, 2, 3]) };
     const tested = { 't10k-labels-idx1-ubyte': idxBytes([1], [1]) };

@@ -39,7 +39,7 @@ describe('parseNpy', () => {
     expect(parseNpy(moved.subarray(1), 'file').values).toEqual(Float32Array.of(1.5, 2.5));
   });
 
-  it('reads numbers of any size and order of bytes', () => {
+  it('reads numbers of any size and byte order', () => {
     const read = (descr: string, ...bytes: number[]): unknown =>
       parseNpy(npyBytes(descr, [2], Uint8Array.from(bytes)), 'file').values;
     expect(read('|b1', 0, 2)).toEqual(Uint8Array.of(0, 1));

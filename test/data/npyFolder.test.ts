@@ -27,7 +27,7 @@ describe('readNpyDataset', () => {
     expect(data.test.targets).toEqual(Int32Array.of(2));
   });
 
-  it('reads whole numbers [N, H, W] as masks, in bytes 255 as no class', async () => {
+  it('reads whole numbers [N, H, W] as masks, and 255 in bytes as no class', async () => {
     const masks = (dtype: string, values: ArrayBufferView) => npyBytes(dtype, [2, 2, 1], values);
     const given = { ...images, 'y_test.npy': npyBytes('|u1', [1, 2, 1], Uint8Array.of(0, 3)) };
     for (const [train, first] of [
@@ -45,7 +45,7 @@ describe('readNpyDataset', () => {
     );
   });
 
-  it('reads whole numbers as inputs, also those that float32 cannot hold', async () => {
+  it('reads whole numbers as inputs, even those that float32 cannot hold', async () => {
     const whole = (count: number, values: Int32Array) => npyBytes('<i4', [count, 1], values);
     const data = await readNpyDataset(
       await folderOf({
@@ -58,7 +58,7 @@ describe('readNpyDataset', () => {
     expect([...data.train.inputs, ...data.test.inputs]).toEqual([-0.5, 0.5, 1.5]);
   });
 
-  it('reads labels [N, 1], and whole numbers as targets of a regression on request', async () => {
+  it('reads labels [N, 1], and whole numbers as regression targets on request', async () => {
     const dir = await folderOf({
       ...images,
       'y_train.npy': npyBytes('<i8', [2, 1], BigInt64Array.of(2n, 4n)),
@@ -72,7 +72,7 @@ describe('readNpyDataset', () => {
     expect([...numbers.train.targets]).toEqual([-1, 1]);
   });
 
-  it('takes test samples of the training samples, or none, where there are no files', async () => {
+  it('draws test samples from the training samples, or has none, without test files', async () => {
     const { 'x_test.npy': _x, 'y_test.npy': _y, ...rest } = images;
     const dir = await folderOf(rest);
     expect((await readNpyDataset(dir)).test.count).toBe(0);
@@ -82,12 +82,12 @@ describe('readNpyDataset', () => {
     await expect(both).rejects.toThrow(/^testSplit does not go with x_test.npy in/);
   });
 
-  it('says which arrays it does not read', async () => {
+  it('lists the arrays that it does not read', async () => {
     const { notices } = await readNpyDataset(await folderOf({ ...images, 'ids.npy': bytes(1) }));
     expect(notices).toEqual([expect.stringMatching(/^Not read in .*: ids.npy\.$/)]);
   });
 
-  it('reads the domains of training samples where there are some', async () => {
+  it('reads the domains of training samples if there are any', async () => {
     const name = 'domains_train.npy';
     const domains = npyBytes('<i8', [2], BigInt64Array.of(4n, 0n));
     const { train } = await readNpyDataset(await folderOf({ ...images, [name]: domains }));
@@ -235,7 +235,7 @@ describe('readNpyDataset', () => {
       }
     });
 
-    it('takes sequences and volumes with channels last only when it is told so', async () => {
+    it('reads sequences and volumes as channels last only if requested', async () => {
       const sequences = await folder([2, 4, 3], [1, 4, 3]);
       expect((await readNpyDataset(sequences)).inputShape).toEqual([4, 3, 1]);
       const told = await readNpyDataset(sequences, { layout: 'channelsLast' });
@@ -246,7 +246,7 @@ describe('readNpyDataset', () => {
       await expect(readNpyDataset(volumes)).rejects.toThrow("Try: layout 'channelsLast'");
     });
 
-    it('refuses layouts that there are not', async () => {
+    it('refuses unknown layouts', async () => {
       const dir = await folderOf(images);
       await expect(readNpyDataset(dir, { layout: 'NCHW' as never })).rejects.toThrow(
         `layout of the data: expected 'channelsLast', 'channelsFirst', got "NCHW".`,

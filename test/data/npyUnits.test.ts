@@ -37,7 +37,7 @@ describe('readNpyDataset', () => {
     expect(kept.train.targets[1]).toBe(3);
   });
 
-  it('takes one-hot rows as classes, and says so', async () => {
+  it('treats one-hot rows as classes, and says so', async () => {
     const dir = await folderOf(floats(3, [0, 0, 1, 1, 0, 0], [0, 1, 0]));
     const data = await readNpyDataset(dir);
     expect(data.task).toEqual({ kind: 'classification', classes: 3 });
@@ -50,7 +50,7 @@ describe('readNpyDataset', () => {
     [[1, 1, 0, 1], 'two ones'],
     [[0, 0, 0, 1], 'no one'],
     [[0.5, 0.5, 0, 1], 'shares'],
-  ])('takes rows as regression where one is %j (%s)', async (train) => {
+  ])('treats rows as regression if one is %j (%s)', async (train) => {
     const data = await readNpyDataset(await folderOf(floats(2, train, [0, 1])));
     expect(data.task.kind).toBe('regression');
   });

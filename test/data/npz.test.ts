@@ -1,4 +1,4 @@
-// .npz files: what NumPy writes is read, what is damaged or swells is refused.
+// .npz files: files from NumPy are read; damaged files and zip bombs are refused.
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -31,7 +31,7 @@ const BY_NUMPY = [
 const array = npyBytes('<f4', [2, 2], Float32Array.of(1, 2, 3, 4));
 
 describe('readNpzDataset', () => {
-  it('reads what NumPy writes, by the names of MedMNIST, and says what it leaves', async () => {
+  it("reads files from NumPy with MedMNIST's names, and lists what it ignores", async () => {
     const dir = await folderOf({ 'medmnist.npz': Buffer.from(BY_NUMPY, 'base64') });
     const data = await readNpzDataset(join(dir, 'medmnist.npz'));
     expect(data).toMatchObject({ name: 'medmnist', inputShape: [2, 2, 1], inputType: 'u8' });
@@ -42,7 +42,7 @@ describe('readNpzDataset', () => {
     expect(data.notices).toEqual([expect.stringMatching(/^Not read in .*npz: val_images\.$/)]);
   });
 
-  it('names the arrays that are missing', async () => {
+  it('names the missing arrays', async () => {
     const dir = await folderOf({ 'a.npz': npzBytes({ 'x_train.npy': array, 'z.npy': array }) });
     await expect(readNpzDataset(join(dir, 'a.npz'))).rejects.toThrow(
       /^y_train missing in .*a\.npz: expected x_train, y_train, with x_test.*, got "x_train, z"/,
@@ -93,13 +93,13 @@ describe('parseNpz', () => {
     expect(read).toThrow(message);
   });
 
-  it('refuses two entries of a name', () => {
+  it('refuses two entries with the same name', () => {
     const two = npzBytes({ 'a.npy': array, 'b.npy': array });
     two[two.length - 22 - 5] = 'a'.charCodeAt(0);
     expect(() => parseNpz(two, 'file')).toThrow('two entries');
   });
 
-  it('unpacks no more of a bomb than its list says', () => {
+  it('unpacks no more of a zip bomb than its directory says', () => {
     const bomb = npzBytes({ 'a.npy': new Uint8Array(64 * 2 ** 20) }, { isDeflated: true });
     bomb.set([200, 0, 0, 0], bomb.length - 22 - 46 - 5 + 24);
     const before = process.memoryUsage().arrayBuffers;

@@ -14,12 +14,12 @@ const npy = {
 };
 
 describe('openDataset', () => {
-  it('opens the datasets that have names', async () => {
+  it('opens named datasets', async () => {
     expect((await openDataset('mnist')).train.count).toBe(60_000);
     expect((await openDataset('synthetic')).name).toBe('synthetic');
   });
 
-  it('lets the files of a folder decide the format', async () => {
+  it('chooses the format by the files of a folder', async () => {
     expect((await openDataset(await folderOf(idxFolder(3, 2)))).inputShape).toEqual([2, 3, 1]);
     expect((await openDataset(await folderOf(npy))).inputShape).toEqual([2]);
     const beside = { ...npy, 'train/notes.txt': new Uint8Array() };
@@ -33,7 +33,7 @@ describe('openDataset', () => {
     expect(masks.test.count).toBe(1);
   });
 
-  it('lists what it found and what it understands when it knows no file', async () => {
+  it('lists what it found and what it understands if it knows none of the files', async () => {
     const dir = await folderOf({ 'a.txt': new Uint8Array(1), 'b.dat': new Uint8Array(1) });
     const error = (await openDataset(dir).catch((e: unknown) => e)) as Error;
     expect(error).toBeInstanceOf(UsageError);
@@ -42,7 +42,7 @@ describe('openDataset', () => {
     }
   });
 
-  it('refuses a count of classes and a test split for data that says both', async () => {
+  it('refuses a number of classes and a test split for data that has both', async () => {
     const record = new Uint8Array(3073);
     const parts = [1, 2, 3, 4, 5].map((i) => [`data_batch_${i}.bin`, record]);
     const files = Object.fromEntries([...parts, ['test_batch.bin', record]]);
@@ -56,7 +56,7 @@ describe('openDataset', () => {
     }
   });
 
-  it('takes a count of classes, which no target may be beyond', async () => {
+  it('accepts a number of classes, which no target may exceed', async () => {
     const dir = await folderOf(npy);
     const { task } = await openDataset(dir, { classes: 7 });
     expect(task).toEqual({ kind: 'classification', classes: 7 });
@@ -66,7 +66,7 @@ describe('openDataset', () => {
     await expect(openDataset(dir, { classes: 7, regression: true })).rejects.toThrow('"numbers"');
   });
 
-  it('opens an npz file by its name, or by its folder where it is the only one', async () => {
+  it('opens an npz file by its name, or by its folder if it is the only one', async () => {
     const file = npzBytes(npy);
     const dir = await folderOf({ 'few.npz': file, 'readme.txt': new Uint8Array() });
     for (const data of [dir, join(dir, 'few.npz')]) {
@@ -78,7 +78,7 @@ describe('openDataset', () => {
     expect((await openDataset(beside)).name).toBe(basename(beside));
   });
 
-  it('looks into a folder that has nothing but another one', async () => {
+  it('looks into a folder that contains only another folder', async () => {
     const within = (place: string) =>
       folderOf(Object.fromEntries(Object.entries(npy).map(([name, b]) => [place + name, b])));
     expect((await openDataset(await within('a/b/raw/'))).name).toBe('raw');
@@ -87,12 +87,12 @@ describe('openDataset', () => {
     );
   });
 
-  it('refuses a folder of two formats', async () => {
+  it('refuses a folder with two formats', async () => {
     const dir = await folderOf({ ...idxFolder(3, 2), ...npy });
     await expect(openDataset(dir)).rejects.toThrow('files of IDX and npy');
   });
 
-  it('refuses what is neither a name nor a folder, and says which names there are', async () => {
+  it('refuses what is neither a name nor a folder, and lists the names', async () => {
     const dir = await folderOf({ file: new Uint8Array(1) });
     for (const name of ['minst', join(dir, 'file')]) {
       await expect(openDataset(name)).rejects.toThrow(UsageError);

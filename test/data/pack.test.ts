@@ -1,4 +1,4 @@
-// Folders of photos packed into sets: which files, which bytes, and that a set stays as it is.
+// Folders of photos packed into sets: which files, which bytes, and that a set does not change.
 
 import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -70,7 +70,7 @@ describe('folders of images by class', () => {
     expect([classNames, train]).toEqual([['ant', 'cat'], 3]);
   });
 
-  it('are tested with test or val, else with a share by class', async () => {
+  it('use test or val as test split, or else a share by class', async () => {
     const moved = Object.entries(animals).map(([name, bytes]) => [`train/${name}`, bytes] as const);
     const { data, report } = await packed({
       ...Object.fromEntries(moved),
@@ -96,7 +96,7 @@ describe('folders of images by class', () => {
     expect([...halved.train.inputs]).toEqual([18, 254]);
   });
 
-  it('turn images as they are shown, and drop transparency, which is said', async () => {
+  it('rotate images as displayed, and drop transparency with a notice', async () => {
     const values = [10, 255, 20, 128];
     const clear = pngBytes({ width: 2, height: 1, kind: 'grayAlpha', values });
     const { data, report } = await packed({ 'a/x.png': clear });
@@ -106,7 +106,7 @@ describe('folders of images by class', () => {
     expect((await packed({ 'a/x.jpg': turned })).data.inputShape).toEqual([2, 3, 3]);
   });
 
-  it('get one size only where it is asked for', async () => {
+  it('are resized only if requested', async () => {
     const files = { 'a/x.png': gray(5), 'b/y.jpg': JPEG };
     await expect(packed(files)).rejects.toThrow(
       /^the size of .*y.jpg: expected 3x2, as .*x.png has.*, got "8x16".*--size/,
@@ -158,7 +158,7 @@ describe('images with masks', () => {
       .jpeg({ quality: 100 })
       .toBuffer();
 
-  it('may be JPEG beside PNG, resized to the nearest pixel', async () => {
+  it('may be JPEG next to PNG, resized to the nearest pixel', async () => {
     const files = {
       'images/a.jpg': await image(4),
       'masks/a.png': mask([0, 1, 2, 3, 255, 1, 2, 4]),
@@ -171,7 +171,7 @@ describe('images with masks', () => {
     expect([...small.train.targets]).toEqual([1, 4]);
   });
 
-  it('may be black and white in any format, where that is said', async () => {
+  it('may be black and white in any format, if requested', async () => {
     const dark = await sharp(mask([0, 0, 0, 0, 0, 0, 0, 0]))
       .jpeg()
       .toBuffer();
@@ -185,7 +185,7 @@ describe('images with masks', () => {
     expect([...data.train.targets]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0]);
   });
 
-  it('need a mask of the same name and size, and no turning', async () => {
+  it('need a mask with the same name and size, and no rotation', async () => {
     const one = { 'images/a.jpg': await image(4) };
     await expect(packed({ ...one, 'masks/b.png': gray(0) })).rejects.toThrow(/"a, b in one of/);
     await expect(packed({ ...one, 'masks/a.png': gray(0) })).rejects.toThrow(/2x4.*"3x2"/);
@@ -199,7 +199,7 @@ describe('images with masks', () => {
 });
 
 describe('a packed set', () => {
-  it('is the same data wherever it is, and refused when it was changed', async () => {
+  it('is the same data wherever it is, and is refused if it was changed', async () => {
     const [first, second] = [await packed(animals), await packed(animals)];
     const hashOf = ({ data }: typeof first): string => describeDataset(data).contentHash;
     expect(hashOf(first)).toBe(hashOf(second));
@@ -224,7 +224,7 @@ describe('a packed set', () => {
     await expect(packImages(await folderOf(animals), out)).rejects.toThrow(/is there already/);
   });
 
-  it('is made by the command, which other commands propose', async () => {
+  it('is made by the command, which other commands suggest', async () => {
     const dir = await folderOf({ ...animals, 'dog/d.png': gray(4) });
     const out = `${await folderOf({})}/set`;
     const asked = await syncbn(['data', dir]);

@@ -1,5 +1,5 @@
-// PNG files by a writer of ours, with every filter, and by another library's, which also reads what
-// ours writes.
+// PNG files from our own writer, with every filter, and from another library, which also reads
+// files from ours.
 
 import fc from 'fast-check';
 import { decode, encode } from 'fast-png';
@@ -51,7 +51,7 @@ describe('parsePng', () => {
     }
   });
 
-  it("reads another library's files, interlaced ones as well", () => {
+  it("reads another library's files, including interlaced ones", () => {
     fc.assert(
       fc.property(drawn, fc.integer({ min: 1, max: 4 }), ({ width, height, seed }, channels) => {
         const data = Uint8Array.from(valuesOf(width * height * channels, 8, seed));
@@ -64,7 +64,7 @@ describe('parsePng', () => {
     );
   });
 
-  it('keeps a palette, and knows of transparent colors', () => {
+  it('keeps a palette, and detects transparent colors', () => {
     const chunks = [
       ['PLTE', [9, 8, 7, 6, 5, 4]],
       ['tRNS', [0]],
@@ -110,7 +110,7 @@ describe('parsePng', () => {
 });
 
 describe('parsePngHeader', () => {
-  it('needs the first 33 bytes alone', () => {
+  it('needs only the first 33 bytes', () => {
     const bytes = pngBytes({ width: 3, height: 2, kind: 'rgb', values: new Array(18).fill(0) });
     const header = { width: 3, height: 2, bits: 8, kind: 'rgb', channels: 3, isInterlaced: false };
     expect(parsePngHeader(bytes.subarray(0, 33), 'a.png')).toEqual(header);

@@ -7,7 +7,7 @@ import { identityOrder, planEpoch, shuffleOrder } from '../../src/data/loading/s
 const COUNTS = [1, 2, 3, 5, 7, 16, 63, 64, 65, 100];
 
 describe('planEpoch', () => {
-  it('uses every sample, in an uneven last batch, unless asked to drop it', () => {
+  it('uses every sample, with an uneven last batch unless it is dropped', () => {
     expect(planEpoch({ countSamples: 100, globalBatch: 32 })).toEqual({
       stepsPerEpoch: 4,
       lastBatch: 4,
@@ -58,7 +58,7 @@ describe('shuffleOrder', () => {
     expect(sorted).toEqual(Array.from({ length }, (_, i) => i));
   });
 
-  it('depends on seed and epoch alone, not on what was in the array', () => {
+  it('depends only on seed and epoch, not on what was in the array', () => {
     const order = Int32Array.from(shuffled(100, 1, 0));
     shuffleOrder(order, 1, 5);
     expect([...order]).toEqual(shuffled(100, 1, 5));
@@ -82,7 +82,7 @@ describe('shuffleOrder', () => {
 });
 
 describe('identityOrder', () => {
-  it('writes the samples as they come', () => {
+  it('writes the samples in order', () => {
     const order = new Int32Array(4).fill(9);
     identityOrder(order);
     expect([...order]).toEqual([0, 1, 2, 3]);

@@ -35,7 +35,7 @@ const from = objects();
 const common = { train: 20, test: 4, size: 20, objects: 3, from };
 
 describe('scenes', () => {
-  it('have the class of the ink + 1 in each pixel, of train and test objects apart', async () => {
+  it('have the class of the ink + 1 in each pixel; train and test objects differ', async () => {
     const data = await scenes({ ...common, scraps: 0, noise: 0 });
     expect(data).toMatchObject({
       inputShape: [20, 20, 1],
@@ -74,7 +74,7 @@ describe('scenes', () => {
     expect(new Set(full.train.inputs).size).toBeGreaterThan(30);
   });
 
-  it('have the same bits everywhere, and other counts change no scene', async () => {
+  it('have the same bits everywhere, for any number of scenes', async () => {
     const data = await scenes({ ...common, seed: 3 });
     expect(describeDataset(data).contentHash).toBe('65523530db1287ef7dce81de58cea849');
     const fewer = await scenes({ ...common, seed: 3, train: 2, test: 1 });
@@ -84,7 +84,7 @@ describe('scenes', () => {
     expect(other.train.inputs).not.toEqual(data.train.inputs);
   });
 
-  it('take a class again once each has its object', async () => {
+  it('reuse a class once each class has an object', async () => {
     const two = { ...common, train: 1, test: 0, noise: 0, scraps: 0, size: 200, objects: 6 };
     const { train } = await scenes(two);
     const counts = [1, 2, 3].map((label) => train.targets.filter((one) => one === label).length);

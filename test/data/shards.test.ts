@@ -66,7 +66,7 @@ describe('assignShards', () => {
     ]);
   });
 
-  it('dirichlet draws purer mixtures the smaller alpha is, others for another seed', () => {
+  it('dirichlet draws purer mixtures for smaller alpha, and others for another seed', () => {
     const [pure, mixed, alike] = ['0.01', '1', '10000'].map((alpha) =>
       purityOf(`dirichlet:${alpha}` as KeptShards),
     );
@@ -77,8 +77,8 @@ describe('assignShards', () => {
   });
 
   it('dirichlet mixtures have the mean and variance of their distribution', () => {
-    // Two classes of which there are plenty: a share is Beta(alpha, alpha), mean 1/2 and variance
-    // 1 / (4 (2 alpha + 1)); what of it is drawn adds p (1 - p) / quota.
+    // Two classes with plenty of samples: a share is Beta(alpha, alpha), mean 1/2 and variance 1 /
+    // (4 (2 alpha + 1)); drawing from it adds p (1 - p) / quota.
     const [replicas, quota, alpha] = [400, 200, 0.5];
     const even = Int32Array.from({ length: replicas * quota }, (_, i) => i % 2);
     const { samples } = assignShards({
@@ -87,7 +87,7 @@ describe('assignShards', () => {
       quotas: new Array<number>(replicas).fill(quota),
       seed: 3,
     });
-    // The first eighth of each replica's samples: no class runs out before.
+    // The first eighth of each replica's samples: no class runs out before that.
     const drawn = quota / 8;
     const shares = Array.from({ length: replicas }, (_, r) => {
       const own = samples.subarray(r * quota, r * quota + drawn);
@@ -100,7 +100,7 @@ describe('assignShards', () => {
     expect(Math.abs(variance - (ofShare + (0.25 - ofShare) / drawn))).toBeLessThan(0.015);
   });
 
-  it('leaves empty what has no quota, and copes with a label that no sample has', () => {
+  it('leaves replicas without a quota empty, and handles a label without samples', () => {
     const request = { labels: Int32Array.of(3, 0, 3), quotas: [2, 1, 0], seed: 1 };
     for (const shards of ['by-class', 'dirichlet:0.3'] as const) {
       const { samples, starts } = assignShards({ shards, ...request });
@@ -120,7 +120,7 @@ describe('shards', () => {
     },
   );
 
-  it('by-domain ask for domains, and go with those that were picked', () => {
+  it('by-domain require domains, and follow the samples that were picked', () => {
     const domains = Int32Array.from({ length: 8 }, (_, i) => i % 3);
     const withDomains: Dataset = { ...data, train: { ...data.train, domains } };
     expect(() => checkShards('by-domain', data)).toThrow(/domains_train\.npy of whole numbers/);
@@ -131,7 +131,7 @@ describe('shards', () => {
     expect(() => firstTrain(wrong, 3)).toThrow(/domains of train of .*exactly 8/);
   });
 
-  it('by-class refuse targets that are not classes', () => {
+  it('by-class refuses targets that are not classes', () => {
     const regression: Dataset = { ...data, task: { kind: 'regression', targetShape: [1] } };
     expect(() => checkShards('by-class', regression)).toThrow(UsageError);
     expect(() => checkShards('dirichlet:1', regression)).toThrow(/data with classes/);

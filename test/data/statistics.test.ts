@@ -20,7 +20,7 @@ describe('byteStatistics', () => {
     expect(std).toEqual([0.5, 1]);
   });
 
-  it('does not lose a spread of one value in a million', () => {
+  it('does not lose a deviation of one value in a million', () => {
     const values = new Uint8Array(1_000_000).fill(255);
     values[77] = 254;
     // Variance of one deviating value: p (1 - p) with p = 10^-6.

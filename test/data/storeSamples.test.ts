@@ -1,4 +1,4 @@
-// Samples outside the arena: one copy in shared memory, none of what lies there already.
+// Samples outside the arena: one copy in shared memory, and none if they are already shared.
 
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
@@ -28,7 +28,7 @@ describe('stored samples', () => {
     expect(validation).toBeUndefined();
   });
 
-  it('take over arrays that are shared already, whatever their place', () => {
+  it('reuse arrays that are already shared, at any offset', () => {
     const { inputs } = data.train;
     const place = new Float32Array(new SharedArrayBuffer(inputs.byteLength + 8), 8, inputs.length);
     const given: Dataset = { ...data, train: { ...data.train, inputs: place } };
@@ -44,7 +44,7 @@ describe('stored samples', () => {
     expect(dataBytesOf({ data: dataPlanOf(data) })).toBe(bytes);
   });
 
-  it('are split where some are held out', () => {
+  it('are split if some are held out', () => {
     const { evaluated } = storeSamples(data, { ...run, data: { countValidation: 5 } });
     const { train, validation } = evaluated;
     const expected = holdOut(data, 5, 1);

@@ -29,7 +29,7 @@ function sorted(count: number, kind: 'classification' | 'regression'): Dataset {
 }
 
 describe('limitTrain', () => {
-  it('draws all classes of sorted data alike, the same samples each time, in order', () => {
+  it('draws all classes of sorted data equally, the same samples each time, in order', () => {
     const whole = sorted(1000, 'classification');
     const { train, ...rest } = limitTrain(whole, 100);
     const counts = new Array<number>(10).fill(0);
@@ -43,7 +43,7 @@ describe('limitTrain', () => {
     expect(checkDataset({ ...rest, train })).toBeTruthy();
   });
 
-  it('draws each sample with equal chances', () => {
+  it('draws each sample with equal probability', () => {
     const drawn = new Array<number>(40).fill(0);
     for (let count = 1; count <= 40; count++) {
       const { inputs } = limitTrain(sorted(40, 'regression'), count).train;

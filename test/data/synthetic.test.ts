@@ -27,37 +27,34 @@ describe('synthetic', () => {
     { shape: [4, 4, 2], mean: [3, -1], std: [2, 0.5], separation: 0.5, classes: 10 },
     { shape: [2], mean: [1000, 0], std: [0.1, 7], separation: 0.9, classes: 2 },
     { shape: [3, 2], mean: [0, 0], std: [1, 1], separation: 0, classes: 5 },
-  ])(
-    'has the population mean and std it was asked for: $shape, separation $separation',
-    (options) => {
-      const data = synthetic({ ...options, train: 5000, test: 10, seed: 3 });
-      expect(data.mean).toEqual(options.mean);
-      expect(data.std).toEqual(options.std);
-      const { mean, std, separation, classes } = options;
-      for (let c = 0; c < 2; c++) {
-        const found = measure(data.train.inputs, (i) => i % 2 === c);
-        // Classes are exactly balanced, so only the normal numbers scatter: five standard errors.
-        const tolerance = 5 / Math.sqrt(found.n);
-        expect(Math.abs(found.mean - mean[c]!) / std[c]!).toBeLessThan(tolerance);
-        expect(Math.abs(found.std / std[c]! - 1)).toBeLessThan(tolerance);
-        const size = data.train.inputs.length / data.train.count;
-        const top = measure(
-          data.train.inputs,
-          (i) => i % 2 === c && Math.floor(i / size) % classes === classes - 1,
-        );
-        const t = (classes - 1) / Math.sqrt((classes * classes - 1) / 3);
-        const classTolerance = 5 / Math.sqrt(top.n);
-        expect(Math.abs((top.mean - mean[c]!) / std[c]! - separation * t)).toBeLessThan(
-          classTolerance,
-        );
-        expect(Math.abs(top.std / std[c]! - Math.sqrt(1 - separation ** 2))).toBeLessThan(
-          classTolerance,
-        );
-      }
-    },
-  );
+  ])('has the requested population mean and std: $shape, separation $separation', (options) => {
+    const data = synthetic({ ...options, train: 5000, test: 10, seed: 3 });
+    expect(data.mean).toEqual(options.mean);
+    expect(data.std).toEqual(options.std);
+    const { mean, std, separation, classes } = options;
+    for (let c = 0; c < 2; c++) {
+      const found = measure(data.train.inputs, (i) => i % 2 === c);
+      // Classes are exactly balanced, so only the normal numbers scatter: five standard errors.
+      const tolerance = 5 / Math.sqrt(found.n);
+      expect(Math.abs(found.mean - mean[c]!) / std[c]!).toBeLessThan(tolerance);
+      expect(Math.abs(found.std / std[c]! - 1)).toBeLessThan(tolerance);
+      const size = data.train.inputs.length / data.train.count;
+      const top = measure(
+        data.train.inputs,
+        (i) => i % 2 === c && Math.floor(i / size) % classes === classes - 1,
+      );
+      const t = (classes - 1) / Math.sqrt((classes * classes - 1) / 3);
+      const classTolerance = 5 / Math.sqrt(top.n);
+      expect(Math.abs((top.mean - mean[c]!) / std[c]! - separation * t)).toBeLessThan(
+        classTolerance,
+      );
+      expect(Math.abs(top.std / std[c]! - Math.sqrt(1 - separation ** 2))).toBeLessThan(
+        classTolerance,
+      );
+    }
+  });
 
-  it('is exact when there is no scatter: with separation 1 a sample is its class', () => {
+  it('is exact without scatter: with separation 1 a sample is its class', () => {
     const data = synthetic({
       train: 8,
       test: 0,
@@ -84,7 +81,7 @@ describe('synthetic', () => {
     expect(task).toEqual({ kind: 'classification', classes: 3 });
   });
 
-  it('gives each seed and split samples of their own, whatever the counts', () => {
+  it('gives each seed and split different samples, for any counts', () => {
     const make = (options: SyntheticOptions): ReturnType<typeof synthetic> =>
       synthetic({ shape: [3], ...options });
     const one = make({ train: 20, test: 20 });

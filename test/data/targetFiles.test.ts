@@ -34,13 +34,13 @@ const HOT = [0, 2, 1, 0, 2, 1].map((label) => [0, 1, 2].map((c) => (c === label 
 const weights = npyBytes('<f8', [4], Float64Array.of(1, 0, 0.5, 2));
 
 describe('whole numbers in columns', () => {
-  it('are targets as they are, never standardized', async () => {
+  it('are unchanged targets, never standardized', async () => {
     const data = await openDataset(await folderWith(MULTI));
     expect(data.task).toEqual({ kind: 'regression', targetShape: [3] });
     expect(data.train.targets).toEqual(Float32Array.from(MULTI.slice(0, 4).flat()));
   });
 
-  it('are classes where all rows are one-hot', async () => {
+  it('are classes if all rows are one-hot', async () => {
     const data = await openDataset(await folderWith(HOT));
     expect(data.task).toEqual({ kind: 'classification', classes: 3 });
     expect(data.train.targets).toEqual(Int32Array.of(0, 2, 1, 0));
@@ -58,7 +58,7 @@ describe('weights_train.npy', () => {
     expect(Array.from(drawn!)).toEqual([0, 1, 2].map((i) => all[(inputs[2 * i]! - 1) / 2]));
   });
 
-  it('is part of what the data is', async () => {
+  it('is part of the identity of the data', async () => {
     const bare = describeDataset(await openDataset(await folderWith(MULTI)));
     const data = await openDataset(await folderWith(MULTI, { 'weights_train.npy': weights }));
     const described = describeDataset(data);
@@ -75,7 +75,7 @@ describe('weights_train.npy', () => {
     ],
     [npyBytes('<f4', [4], Float32Array.of(1, -1, 1, 1)), /weights of train of .*-1 at sample 1/],
     [npyBytes('<f4', [4], Float32Array.of(1, Number.NaN, 1, 1)), /NaN at sample 1/],
-  ])('is refused where it does not fit', async (bytes, message) => {
+  ])('is refused if it does not fit', async (bytes, message) => {
     const folder = await folderWith(MULTI, { 'weights_train.npy': bytes });
     await expect(openDataset(folder)).rejects.toThrow(message);
   });

@@ -13,7 +13,7 @@ const ordered = (changes: Partial<typeof request> = {}): number[] => {
   return [...order];
 };
 
-it('takes each sample once, those of a window in its places', () => {
+it('uses each sample once, those of a window in its positions', () => {
   const order = ordered();
   expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: COUNT }, (_, i) => i));
   const whole = { ...request, countSamples: COUNT, chunkSamples: window.chunkSamples };
@@ -29,7 +29,7 @@ it('takes each sample once, those of a window in its places', () => {
   }
 });
 
-it('follows from seed and epoch', () => {
+it('depends on seed and epoch', () => {
   expect(ordered()).toEqual(ordered());
   expect(ordered({ epoch: 2 })).not.toEqual(ordered());
   expect(ordered({ seed: 4 })).not.toEqual(ordered());

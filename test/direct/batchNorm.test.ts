@@ -136,7 +136,7 @@ describe('batchNorm inside launch', () => {
     }
   });
 
-  it('has the bits of a trainer with one replica for each rank', async () => {
+  it('has the bits of a trainer with one replica per rank', async () => {
     for (const workers of [2, 3, 5]) {
       const cases = ROWS[workers]!.map((rows) => makeCase(13, rows, DATA[1]));
       const found = byCase(await onRanks<BatchFinding[]>(workers, 'batches', { cases }));
@@ -163,7 +163,7 @@ describe('batchNorm inside launch', () => {
     }
   });
 
-  it('of many ranks is that of one to 1 ulp', async () => {
+  it('of many ranks is that of one within 1 ulp', async () => {
     const alone = await onRanks<BatchFinding[]>(1, 'batches', { cases: [makeCase(13, [60])] });
     for (const rows of ROWS[3]!) {
       const cases = [makeCase(13, rows)];
@@ -174,7 +174,7 @@ describe('batchNorm inside launch', () => {
     }
   });
 
-  it('exchanges once forward, once backward, and never in evaluation', async () => {
+  it('exchanges once in forward, once in backward, and never in evaluation', async () => {
     const cases = [makeCase(7, [4, 0, 9])];
     for (const found of await onRanks<BatchFinding[]>(3, 'batches', { cases })) {
       // forward, evaluate, parameterGradients, backward
@@ -202,7 +202,7 @@ describe('batchNorm inside launch', () => {
     expect(found.map(({ worldCalls }) => worldCalls)).toEqual([1, 1, 1, 1, 1]);
   });
 
-  it('keeps what is saved apart, by layer and by call, and uses it twice if wanted', async () => {
+  it('keeps saved values separate by layer and call, and can reuse them', async () => {
     const cases = [makeCase(13, [9, 2], DATA[1]), makeCase(4, [0, 5]), makeCase(13, [3, 3])];
     interface Interleaved {
       readonly dxs: readonly Float32Array[];
@@ -223,14 +223,14 @@ describe('batchNorm inside launch', () => {
     ]);
   });
 
-  it('takes no memory of the group after it has been made, up to maxRows', async () => {
+  it('takes no more memory of the group after it has been made, up to maxRows', async () => {
     const [places] = await onRanks<number[]>(1, 'steps');
     expect(places).toEqual(Array(10).fill(places![0]));
   });
 });
 
 describe('batchNorm inside launch refuses', () => {
-  it('one row in the whole group, on all ranks alike, and goes on with the next', async () => {
+  it('one row in the whole group, on all ranks, and continues with the next', async () => {
     interface OneRow {
       readonly message: string;
       readonly y: Float32Array;
@@ -250,7 +250,7 @@ describe('batchNorm inside launch refuses', () => {
     }
   });
 
-  it('what is wrong with one array or option, saying what was given', async () => {
+  it('an invalid array or option, saying what was given', async () => {
     const [messages] = await onRanks<string[]>(1, 'errors');
     const expected = [
       /the length of the input of bn1: expected a multiple of 3, its channels.*, got 7/,

@@ -8,7 +8,7 @@ import { worstUlps } from '../support/layers/harness.ts';
 const EPS = 1e-5;
 const GRADIENT_ULPS = 4;
 
-/** All that backward depends on, of the whole batch. */
+/** Everything that backward depends on, for the whole batch. */
 interface Batch {
   readonly x: Float64Array;
   readonly dy: Float64Array;
@@ -61,7 +61,7 @@ describe('doubleBackward', () => {
     }
   });
 
-  it('agrees with finite differences, where the ranks weigh their sums differently', async () => {
+  it('agrees with finite differences if the ranks weigh their sums differently', async () => {
     const channels = 2;
     const given: DoubleCase = {
       ...{ channels, rows: [4, 0, 3], x: testValues(14, 1.7, 3), dy: testValues(14, 1, 4) },
@@ -88,7 +88,7 @@ describe('doubleBackward', () => {
     }
   });
 
-  it('keeps its digits where the mean is a million deviations away', async () => {
+  it('keeps its digits if the mean is a million deviations away', async () => {
     const near = {
       channels: 1,
       rows: [20, 10],
@@ -113,7 +113,7 @@ function moved(batch: Batch, name: keyof Batch, index: number, by: number): Batc
   return { ...batch, [name]: batch[name].map((value, i) => (i === index ? value + by : value)) };
 }
 
-/** The loss that the given gradients are of, from the formulas of backward in float64. */
+/** The loss with the given gradients, from the formulas of backward in float64. */
 function lossOf(given: DoubleCase, { x, dy, weight }: Batch): number {
   const { channels, ddx, weightGrads, biasGrad } = given;
   const count = x.length / channels;

@@ -36,7 +36,7 @@ describe('public names', () => {
     expect(bare).toEqual([]);
   });
 
-  it('of options that may be left out say what happens then', () => {
+  it('of optional options give the default', () => {
     const options = names.filter(({ name, node }) => {
       const isOption = /Options\.|^NormRequest\./.test(name) && ts.isPropertySignature(node);
       return isOption && node.questionToken !== undefined;

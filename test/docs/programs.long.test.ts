@@ -1,5 +1,4 @@
-// The parts of programs on pages, each after what the page takes for granted: a model, data, a
-// trainer.
+// The parts of programs on pages, each after what the page assumes: a model, data, a trainer.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +12,7 @@ const folder = fileURLToPath(new URL('../../dist/docs-long-test', import.meta.ur
 beforeAll(() => mkdirSync(folder, { recursive: true }));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Names that parts of programs use without saying where they are from. */
+/** Names that parts of programs use without defining them. */
 const GIVEN = `
 import * as syncbn from 'syncbn';
 const { synthetic } = syncbn;

@@ -1,5 +1,5 @@
 // The programs of pages, as they are printed. Those of the tutorial, the README, collectives,
-// direct use, custom layers and JSON models have tests of their own; parts of programs are in
+// direct use, custom layers and JSON models have separate tests; parts of programs are in
 // programs.long.test.ts.
 
 import { execFile, spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ const folder = fileURLToPath(new URL('../../dist/docs-test', import.meta.url));
 beforeAll(() => mkdirSync(folder, { recursive: true }));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** How many programs each page has, all of which some test runs; fragments count. */
+/** The number of programs on each page, including fragments; a test runs each of them. */
 const RUN: Readonly<Record<string, number>> = {
   'README.md': 1,
   'docs/collectives.md': 3,

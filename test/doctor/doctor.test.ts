@@ -18,7 +18,7 @@ const trainer: TrainerOptions = {
 };
 
 describe('diagnose', () => {
-  it('measures the shift of independent samples, and asks for replicas that share', async () => {
+  it('measures the shift of independent samples, and recommends sharing statistics', async () => {
     const seen: number[] = [];
     const found = await diagnose({ trainer, steps: 20, onProgress: (done) => seen.push(done) });
     expect(found).toMatchObject({ replicas: 4, replicaBatch: 10, workers: 2, steps: 20 });
@@ -42,7 +42,7 @@ describe('diagnose', () => {
     expect(found.advice.gaining).toEqual(['1.batchNorm']);
   });
 
-  it('makes fewer steps than asked for where the budget does not last', async () => {
+  it('makes fewer steps than requested if the budget runs out', async () => {
     const found = await diagnose({ trainer, steps: 100_000, budgetSeconds: 0.3 });
     expect(found.askedSteps).toBe(100_000);
     expect(found.steps).toBeGreaterThanOrEqual(10);
@@ -50,7 +50,7 @@ describe('diagnose', () => {
     expect(found.seconds).toBeLessThan(10);
   });
 
-  it('leaves norms alone unless they are batchNorms that train', async () => {
+  it('does not change norms unless they are batchNorms that train', async () => {
     const kept = [groupNorm(8, 64), batchNorm(64, { frozen: true }), batchRenorm(64)];
     const mixed = sequential([linear(24, 64), ...kept, batchNorm(64), relu(), linear(64, 10)]);
     const found = await diagnose({ trainer: { ...trainer, model: mixed }, steps: 10 });
@@ -59,7 +59,7 @@ describe('diagnose', () => {
     ]);
   });
 
-  it('refuses what has nothing to diagnose, and says what would have', async () => {
+  it('refuses a setting with nothing to diagnose, and suggests another', async () => {
     const bare = sequential([linear(24, 10)]);
     const expectRefused = (changes: Partial<TrainerOptions>, message: string | RegExp) =>
       expect(diagnose({ trainer: { ...trainer, ...changes } })).rejects.toThrow(message);
@@ -87,7 +87,7 @@ describe('diagnose', () => {
 describe('syncbn doctor', () => {
   const small = ['doctor', '--data', 'synthetic', '--limit', '300', '--workers', '1'];
 
-  it('prints the layers, the trainings and a recommendation, as a table or as JSON', async () => {
+  it('prints the layers, the training runs and a recommendation, as a table or JSON', async () => {
     const run = ['--steps', '10', '--replicas', '2', '--replica-batch', '8'];
     const [text, json] = await Promise.all([
       syncbn([...small, ...run]),
@@ -105,7 +105,7 @@ describe('syncbn doctor', () => {
     expect(event!.variants).toHaveLength(3);
   });
 
-  it('ends with code 2 and a sentence where the batch is too small', async () => {
+  it('ends with code 2 and a sentence if the batch is too small', async () => {
     const { code, stderr } = await syncbn([...small, '--replica-batch', '1']);
     expect(code).toBe(2);
     expect(stderr).toContain('10.batchNorm would have one value per channel');

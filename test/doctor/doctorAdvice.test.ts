@@ -28,7 +28,7 @@ function variant(norm: DoctorNorm, changes: Partial<MeasuredVariant> = {}): Meas
 const alike = [variant('local'), variant('sync'), variant('group')];
 
 describe('diagnoseLayer', () => {
-  it('expects of independent values what 7 eighths of 1 / n say, for 8 replicas', () => {
+  it('expects 7 eighths of 1 / n for independent values and 8 replicas', () => {
     const layer = layerOf(0.1, 16, 49);
     expect(layer.values).toBe(784);
     expect(layer.expectedShift).toBeCloseTo(Math.sqrt(0.875 / 784), 12);
@@ -46,7 +46,7 @@ describe('diagnoseLayer', () => {
     expect(layerOf(shiftOf(values)).verdict).toBe(verdict);
   });
 
-  it('finds shards that agree wholly steady', () => {
+  it('finds identical shards steady', () => {
     const layer = layerOf(0);
     expect(layer.effectiveValues).toBe(Number.POSITIVE_INFINITY);
     expect(layer.verdict).toBe('steady');
@@ -54,7 +54,7 @@ describe('diagnoseLayer', () => {
 });
 
 describe('adviseNorm', () => {
-  it('keeps local norm where every shard has enough, and states the weakest layer', () => {
+  it('keeps local norm if every shard has enough, and states the weakest layer', () => {
     const layers = [layerOf(shiftOf(100), 64), layerOf(shiftOf(50), 64, 1, '7.batchNorm')];
     const advice = adviseNorm(layers, alike, REPLICAS);
     expect(advice).toMatchObject({ norm: 'local', groupSize: null, gaining: [] });
@@ -71,19 +71,19 @@ describe('adviseNorm', () => {
     expect(advice).toMatchObject({ norm: 'sync', groupSize: size, gaining: ['3.batchNorm'] });
   });
 
-  it('takes group norm where even all replicas have too few', () => {
+  it('recommends group norm if even all replicas have too few', () => {
     const advice = adviseNorm([layerOf(shiftOf(2), 2)], alike, REPLICAS);
     expect(advice).toMatchObject({ norm: 'group', groupSize: null });
     expect(advice.reasons[1]).toContain('even all 8 replicas have 16 together');
   });
 
-  it('synchronizes all replicas where shards are uneven', () => {
+  it('synchronizes all replicas if shards are uneven', () => {
     const advice = adviseNorm([layerOf(shiftOf(2), 16)], alike, REPLICAS);
     expect(advice).toMatchObject({ norm: 'sync', groupSize: null });
     expect(advice.reasons[0]).toContain('2.83 times what independent samples explain (0.234)');
   });
 
-  it('follows training where another norm is clearly ahead, and says by how much', () => {
+  it('follows training if another norm is clearly ahead, and says by how much', () => {
     const layers = [layerOf(shiftOf(100), 64)];
     const ahead = [variant('local'), variant('sync'), variant('group', { testAccuracy: 0.97 })];
     const advice = adviseNorm(layers, ahead, REPLICAS);
@@ -93,7 +93,7 @@ describe('adviseNorm', () => {
     expect(adviseNorm(layers, slightly, REPLICAS).norm).toBe('local');
   });
 
-  it('leaves a norm whose training broke down', () => {
+  it('drops a norm if its training diverged', () => {
     const layers = [layerOf(shiftOf(100), 64)];
     const broken = [
       variant('local', { trainLoss: Number.NaN, testAccuracy: Number.NaN }),
@@ -105,7 +105,7 @@ describe('adviseNorm', () => {
     expect(advice.reasons[0]).toContain('training with norm local left the finite numbers');
   });
 
-  it('states a cost only where the windows of both lie apart', () => {
+  it('states a cost only if the windows of both do not overlap', () => {
     const slow = variant('sync', { stepMs: 12, stepMsLeast: 11.5, stepMsMost: 13 });
     const { reasons } = adviseNorm([layerOf(0.01)], [variant('local'), slow, variant('group')], 8);
     expect(reasons).toContain(

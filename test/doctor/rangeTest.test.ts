@@ -20,7 +20,7 @@ function curve(...losses: readonly number[]): readonly RangePoint[] {
 }
 
 describe('the advice', () => {
-  it('is where the loss falls fastest, and a tenth of where it blows up', () => {
+  it('is the rate of the fastest fall, and a tenth of the rate of the blow-up', () => {
     const advice = adviseRate(curve(2, 2, 1.9, 1.2, 0.9, 1, 4));
     expect(advice.steepest).toBeCloseTo(0.1, 12);
     expect(advice.lowest).toBe(1);
@@ -28,11 +28,11 @@ describe('the advice', () => {
     expect(advice.belowBlowUp).toBe(10);
   });
 
-  it('takes a loss that is not finite for a blow-up', () => {
+  it('treats a loss that is not finite as a blow-up', () => {
     expect(adviseRate(curve(2, 1.5, 1, Number.NaN)).blowUp).toBeCloseTo(0.1, 12);
   });
 
-  it('has no bound where the loss does not blow up, and no slope where it never falls', () => {
+  it('has no bound if the loss does not blow up, and no slope if it never falls', () => {
     const falling = adviseRate(curve(3, 2, 1));
     expect([falling.blowUp, falling.belowBlowUp]).toEqual([undefined, undefined]);
     expect(adviseRate(curve(1, 2, 3)).steepest).toBeUndefined();
@@ -72,13 +72,13 @@ describe('a range test', () => {
     }
   });
 
-  it('stops where the loss blows up', async () => {
+  it('stops when the loss blows up', async () => {
     const { points, advice } = await rangeTest({ trainer, steps: 40, from: 1e-2, to: 1e9 });
     expect(points.length).toBeLessThan(40);
     expect(advice.blowUp).toBe(points.at(-1)!.learningRate);
   });
 
-  it('refuses options that make no test', async () => {
+  it('refuses options that do not make a valid test', async () => {
     for (const wrong of [{ steps: 9 }, { from: 1, to: 1 }, { from: 0 }, { smoothing: 1 }]) {
       await expect(rangeTest({ trainer, ...wrong })).rejects.toThrow(UsageError);
     }

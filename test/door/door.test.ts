@@ -1,5 +1,5 @@
-// Every public function and method, called with junk in each place in which it takes something:
-// the call succeeds or throws a UsageError, and does nothing worse. What has no row here fails.
+// Every public function and method, called with junk for each argument and option: the call
+// succeeds or throws a UsageError, and does nothing worse. A function without a row here fails.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ type AnyFunction = (...args: never[]) => unknown;
 interface Row {
   readonly args: Args;
   readonly call: (...args: readonly unknown[]) => unknown;
-  /** How deep junk is put into arguments. */
+  /** The nesting depth of junk in arguments. */
   readonly depth?: number;
 }
 type Methods<T> = { [K in keyof T]: T[K] extends AnyFunction ? K : never }[keyof T];
@@ -66,7 +66,7 @@ const regression = () => {
 };
 const run = { inputShape: image, replicas: 2, replicaBatch: 2 };
 
-/** A value of a graph that is done. */
+/** A value of a finished graph. */
 function graphValue(): GraphValue {
   const values: GraphValue[] = [];
   nn.graph((x) => {
@@ -139,7 +139,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   upsample: () => [{ scale: 2, mode: 'bilinear', alignCorners: false }],
 };
 
-/** Refused by what is checked last, so that no variant has to start threads. */
+/** Refused by the last check, so that no variant has to start threads. */
 const tooManyWorkers = { workers: 5 };
 const startOptions = () => ({
   model,
@@ -237,7 +237,7 @@ const exported: Readonly<Record<string, Args>> = {
   standardizeTargets: () => [regression()],
   synthetic: () => [{ train: 4, shape: [2, 2, 1], mean: 0, std: [1], separation: 0.5, seed: 1 }],
 };
-/** For `instanceof`; what they are made of is the library's business. */
+/** For `instanceof`; the library constructs them. */
 const ERRORS = ['InvariantError', 'RunError', 'UsageError'];
 
 const entries: Readonly<Record<keyof typeof Trainer, Row>> = {
@@ -352,7 +352,7 @@ describe('junk in any place', () => {
     expect(await collectives.launch(job, { workers: 1 })).toEqual([[]]);
   });
 
-  it('leaves a trainer as it was', async () => {
+  it('does not change a trainer', async () => {
     expect((await trainer.evaluate()).loss).toBeGreaterThan(0);
   });
 });

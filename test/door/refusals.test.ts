@@ -1,4 +1,4 @@
-// What people type who know another library, and what they are told.
+// What users of other libraries type, and the resulting errors.
 
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
@@ -124,7 +124,7 @@ describe('refused, with what to type instead', () => {
     expect((error as Error).message).toMatch(message);
   });
 
-  it('and the trainer is as it was', async () => {
+  it('and the trainer is unchanged', async () => {
     expect((await trainer.evaluate()).count).toBe(8);
   });
 });

@@ -1,4 +1,4 @@
-// Comparing results: which runs are picked, how seeds are paired, what the verdict says.
+// Comparing results: how runs are selected, how seeds are paired, and the verdicts.
 
 import { describe, expect, it } from 'vitest';
 import {
@@ -25,7 +25,7 @@ const RESULTS: readonly RunResult[] = [
 const loss = (result: RunResult): number => numberOf(result, 'loss');
 
 describe('picking', () => {
-  it('takes the runs that agree with all settings', () => {
+  it('selects the runs that match all settings', () => {
     expect(select(RESULTS, { norm: 'sync' })).toHaveLength(2);
     expect(select(RESULTS, { norm: 'sync', seed: 1 })).toHaveLength(1);
     expect(select(RESULTS, { norm: 'group' })).toEqual([]);
@@ -38,7 +38,7 @@ describe('picking', () => {
     ]);
   });
 
-  it('throws for settings and values that are not there', () => {
+  it('throws for settings and values that do not exist', () => {
     const [result] = RESULTS as [RunResult];
     expect(() => numberIn(result.settings, 'norm')).toThrow(/the setting norm/);
     expect(() => choiceIn(result.settings, 'norm', ['none'])).toThrow(/the setting norm/);
@@ -66,7 +66,7 @@ describe('pairs', () => {
     ]);
   });
 
-  it('decide although the seeds differ more among themselves than the variants do', () => {
+  it('decide even if the seeds differ more than the variants', () => {
     const higher = new Map([...a].map(([seed, value]) => [seed, value + 1 + seed / 100]));
     const found = judge({
       claim: 'a is higher',
@@ -92,7 +92,7 @@ describe('pairs', () => {
 });
 
 describe('cells and curves', () => {
-  it('show a dash where nothing was measured, and no band for one seed', () => {
+  it('show a dash if nothing was measured, and no band for one seed', () => {
     expect(cell(new Map())).toBe('-');
     expect(cell(new Map([[1, 2]]))).toContain('2.000');
     expect(curve('c', [{ x: 1, values: [5] }]).points).toEqual([{ x: 1, y: 5 }]);

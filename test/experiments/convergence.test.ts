@@ -1,4 +1,4 @@
-// The experiment `convergence`: its plan, its verdicts on made-up losses, and a run of some steps.
+// The experiment `convergence`: its plan, its verdicts on made-up losses, and a run of a few steps.
 
 import { describe, expect, it } from 'vitest';
 import type { PlainRecord } from '../../src/experiments/engine/experiment.ts';
@@ -23,7 +23,7 @@ describe('the plan of convergence', () => {
 });
 
 describe('the verdicts of convergence', () => {
-  it('confirm a faster convergence when the losses with batch norm fall more', () => {
+  it('confirm faster convergence if the losses fall more with batch norm', () => {
     const results = madeUp(convergence, (s) => ({
       values: { losses: losses(s, isNorm(s) ? 1.5 : 1, 0), testError: 0.1 },
     }));
@@ -33,7 +33,7 @@ describe('the verdicts of convergence', () => {
     );
   });
 
-  it('refute it when they fall less', () => {
+  it('refute it if they fall less', () => {
     const results = madeUp(convergence, (s) => ({
       values: { losses: losses(s, isNorm(s) ? 0.5 : 1, 0), testError: 0.1 },
     }));
@@ -54,14 +54,14 @@ describe('the verdicts of convergence', () => {
     expect(verdictOn(convergence, results, 'lower test error').verdict).toBe('confirmed');
   });
 
-  it('take the largest rise for unsteadiness', () => {
+  it('measure unsteadiness by the largest rise', () => {
     const results = madeUp(convergence, (s) => ({
       values: { losses: losses(s, 1, isNorm(s) ? 0.3 : 0.8 + wiggle(s)), testError: 0.1 },
     }));
     expect(verdictOn(convergence, results, 'rises less').verdict).toBe('confirmed');
   });
 
-  it('say nothing of the spread of three seeds that agree alike', () => {
+  it('say nothing about the spread if three seeds agree equally', () => {
     const results = madeUp(convergence, (s) => ({
       values: { losses: losses(s, 1, 0), testError: 0.1 },
     }));

@@ -30,7 +30,7 @@ describe('distances of distributions', () => {
     Float32Array.from({ length: 512 }, (_, i) => move + stretch * Math.floor(i / 2));
   const std = Math.sqrt((256 ** 2 - 1) / 12);
 
-  it('are how far values move, in standard deviations, in whatever order they come', () => {
+  it('are the movement of values, in standard deviations, in any order', () => {
     const a = distributionOf(ramp(0), 2);
     const { shift, mean, std: stds } = distancesOf(a, distributionOf(ramp(10).toReversed(), 2));
     expect(shift).toBeCloseTo(10 / std, 5);
@@ -39,7 +39,7 @@ describe('distances of distributions', () => {
     expect(distancesOf(a, a)).toEqual({ shift: 0, mean: 0, std: 0 });
   });
 
-  it('do not depend on the unit, and see a change of the spread', () => {
+  it('do not depend on the unit, and detect a change of the spread', () => {
     const [a, b] = [distributionOf(ramp(0), 2), distributionOf(ramp(0, 3), 2)];
     const scale = Math.sqrt((1 + 9) / 2);
     expect(distancesOf(a, b).std).toBeCloseTo(2 / scale, 5);
@@ -52,7 +52,7 @@ const model = sequential([flatten(), linear(64, 6), batchNorm(6, { sync: 'all' }
 const run = { model, data: TINY_DATA, optimizer: sgd({ lr: 0.5 }), replicas: 2, seed: 3 };
 
 describe('a probe', () => {
-  it('has the loss and gradient of a trainer that makes one step on the same batch', async () => {
+  it('has the loss and gradient of a trainer after one step on the same batch', async () => {
     const probe = bindProbe(run);
     const before = probe.parameters.slice();
     const loss = probe.run();
@@ -67,7 +67,7 @@ describe('a probe', () => {
     }
   });
 
-  it('shows what comes into each layer with a weight', () => {
+  it('shows the input of each layer with a weight', () => {
     const probe = bindProbe(run);
     const seen: number[][] = [];
     probe.run((layer, inputs) => seen.push([layer, inputs.length]));
@@ -78,7 +78,7 @@ describe('a probe', () => {
     ]);
   });
 
-  it('looks along the gradient, and is where it was', () => {
+  it('looks along the gradient, and restores the weights', () => {
     const probe = bindProbe(run);
     const before = probe.parameters.slice();
     const near = landscapeAt(probe, 1e-4);
@@ -110,7 +110,7 @@ describe('the verdicts of covariate-shift', () => {
       return { values: { ...lists, loss: 1 } };
     });
 
-  it('confirm what the textbook says where it is so, and refute it where it is not', () => {
+  it('confirm the textbook if it is right, and refute it if not', () => {
     const [so, not] = [resultsWith(1, 0.1), resultsWith(0.1, 1)];
     for (const part of words) {
       expect(verdictOn(covariateShift, so, part).verdict).toBe('confirmed');

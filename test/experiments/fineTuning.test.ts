@@ -1,5 +1,5 @@
 // The experiment `fine-tuning`: its plan, its verdicts on made-up errors, a short run, and the two
-// tasks that it makes of a dataset.
+// tasks that it makes from a dataset.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
@@ -34,7 +34,7 @@ describe('the plan of fine-tuning', () => {
     expect(new Set(settings).size).toBe(settings.length);
   });
 
-  it('has as many images for each batch, or the epochs that are asked for', () => {
+  it('has the same number of images for each batch, or the requested epochs', () => {
     const stepsOf = (options = OPTIONS) =>
       fineTuning.plan(options).map(({ settings: s }) => Number(s.steps) * Number(s.replicaBatch));
     expect(new Set(stepsOf()).size).toBe(1);
@@ -59,7 +59,7 @@ describe('the verdicts of fine-tuning', () => {
     }
   });
 
-  it('refute it where freezing is worst', () => {
+  it('refute it if freezing is worst', () => {
     const results = withErrors({ sync: 10, local: 9, statistics: 20, frozen: 30 });
     const alike = 'On images like those before, 1 image a replica: ';
     for (const words of ['SyncBN has a lower', 'frozen BN has a lower', 'frozen BN has the']) {
@@ -76,7 +76,7 @@ describe('the verdicts of fine-tuning', () => {
 describe('a run of fine-tuning', () => {
   const smaller = { replicas: 2, pretrainSteps: 2, samples: 32, steps: 3 };
 
-  it.each(TARGETS)('goes all ways from the same weights: %s', async (target) => {
+  it.each(TARGETS)('runs all variants from the same weights: %s', async (target) => {
     const where = { target, replicaBatch: 2 };
     const found = await tinyRun(fineTuning, where, smaller);
     expect(numbersOf(found).every(Number.isFinite)).toBe(true);
@@ -85,7 +85,7 @@ describe('a run of fine-tuning', () => {
     expect(new Set(seconds).size).toBe(WAYS.length);
   });
 
-  it('begins frozen BN and frozen statistics with the same loss', async () => {
+  it('starts frozen BN and frozen statistics with the same loss', async () => {
     const { values } = await tinyRun(fineTuning, { replicaBatch: 2 }, { ...smaller, steps: 1 });
     expect(values.frozenLosses).toEqual(values.statisticsLosses);
     expect(values.frozenLosses).not.toEqual(values.syncLosses);
@@ -93,7 +93,7 @@ describe('a run of fine-tuning', () => {
 });
 
 describe('the halves of the classes', () => {
-  it('share out the samples of both splits, with classes from 0', () => {
+  it('divide the samples of both splits, with classes from 0', () => {
     const { first, second } = classHalves(TINY_DATA);
     for (const split of ['train', 'test'] as const) {
       expect(first[split].count + second[split].count).toBe(TINY_DATA[split].count);
@@ -113,7 +113,7 @@ describe('the halves of the classes', () => {
 });
 
 describe('negatives', () => {
-  it('exchange dark and bright within the range, and keep how images are standardized', () => {
+  it('exchange dark and bright within the range, and keep the standardization', () => {
     const split = { count: 1, targets: Int32Array.of(0) };
     const bytes: Dataset = {
       ...TINY_DATA,

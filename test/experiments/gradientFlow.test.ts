@@ -28,26 +28,26 @@ describe('the plan of gradient-flow', () => {
 describe('the verdicts of gradient-flow', () => {
   const claims = ['without a norm', 'with batch norm the gradients', 'with batch norm the net'];
 
-  it('confirm gradients that vanish without batch norm only', () => {
+  it('confirm gradients that vanish only without batch norm', () => {
     const results = withFactors({ none: 1000, sync: 2 });
     for (const claim of claims) {
       expect(verdictOn(gradientFlow, results, CASE + claim).verdict).toBe('confirmed');
     }
   });
 
-  it('refute it where they vanish with batch norm', () => {
+  it('refute it if they vanish with batch norm', () => {
     const results = withFactors({ none: 2, sync: 1000 });
     for (const claim of claims) {
       expect(verdictOn(gradientFlow, results, CASE + claim).verdict).toBe('refuted');
     }
   });
 
-  it('take gradients that explode for no better than gradients that vanish', () => {
+  it('treat exploding gradients as no better than vanishing ones', () => {
     const results = withFactors({ none: 5, sync: 0.001 });
     expect(verdictOn(gradientFlow, results, CASE + claims[1]).verdict).toBe('refuted');
   });
 
-  it('leave it open where both behave alike, and without results', () => {
+  it('leave it open if both behave the same, and without results', () => {
     const results = withFactors({ none: 10, sync: 10 });
     for (const claim of claims) {
       expect(verdictOn(gradientFlow, results, CASE + claim).verdict).toBe('inconclusive');
@@ -57,7 +57,7 @@ describe('the verdicts of gradient-flow', () => {
 });
 
 describe('a run of gradient-flow', () => {
-  it('measures a gradient for each hidden layer but the first', async () => {
+  it('measures a gradient for each hidden layer except the first', async () => {
     const smaller = { depth: 4, width: 8, steps: 6, sampleSteps: 2 };
     const run = await tinyRun(gradientFlow, { norm: 'sync' }, smaller);
     expect(run.values.initialNorms).toHaveLength(3);
@@ -67,7 +67,7 @@ describe('a run of gradient-flow', () => {
 });
 
 describe('limitNorm', () => {
-  it('keeps norms, and gives those that vanish or explode a finite logarithm', () => {
+  it('keeps norms, and gives vanishing or exploding ones a finite logarithm', () => {
     expect(limitNorm(0.5)).toBe(0.5);
     for (const norm of [0, Number.POSITIVE_INFINITY, Number.NaN]) {
       expect(Number.isFinite(Math.log10(limitNorm(norm)))).toBe(true);

@@ -28,7 +28,7 @@ describe('the plan of learning-rate', () => {
 });
 
 describe('the verdict of learning-rate', () => {
-  it('is confirmed when every seed trains at larger rates with batch norm', () => {
+  it('is confirmed if every seed trains at larger rates with batch norm', () => {
     const found = verdictOn(
       learningRate,
       trainedUpTo(({ norm }) => (norm === 'sync' ? 2 : -1)),
@@ -37,7 +37,7 @@ describe('the verdict of learning-rate', () => {
     expect(found.verdict).toBe('confirmed');
   });
 
-  it('is refuted when every seed trains at larger rates without', () => {
+  it('is refuted if every seed trains at larger rates without it', () => {
     const found = verdictOn(
       learningRate,
       trainedUpTo(({ norm }) => (norm === 'sync' ? -2 : 0)),
@@ -46,7 +46,7 @@ describe('the verdict of learning-rate', () => {
     expect(found.verdict).toBe('refuted');
   });
 
-  it('is inconclusive when the seeds disagree', () => {
+  it('is inconclusive if the seeds disagree', () => {
     const found = verdictOn(
       learningRate,
       trainedUpTo(({ norm, seed }) => (norm === 'sync' ? (seed as number) - 2 : 0)),
@@ -62,7 +62,7 @@ describe('the verdict of learning-rate', () => {
     expect(verdictOn(learningRate, results, CLAIM).verdict).toBe('refuted');
   });
 
-  it('says when the grid ends before the rates that train', () => {
+  it('reports if the largest rate of the grid still trains', () => {
     const { notes } = learningRate.analyse(
       trainedUpTo(() => 100),
       OPTIONS,
@@ -76,7 +76,7 @@ describe('the verdict of learning-rate', () => {
 });
 
 describe('a run of learning-rate', () => {
-  it('measures a finite loss, also at a rate at which nothing trains', async () => {
+  it('measures a finite loss, even at a rate at which nothing trains', async () => {
     const smaller = { steps: 6, tailSteps: 2 };
     const low = await tinyRun(learningRate, { norm: 'sync' }, smaller);
     const high = await tinyRun(learningRate, { norm: 'none' }, { ...smaller, exponent: 90 });

@@ -1,4 +1,4 @@
-// The loop of the experiments that look at curves: windows, epochs, what ends it.
+// The loop of the experiments that record curves: windows, epochs, and how it ends.
 
 import { describe, expect, it } from 'vitest';
 import type { RunContext } from '../../src/experiments/engine/experiment.ts';
@@ -24,7 +24,7 @@ const RUN: CurveRun = {
   optimizer: sgd({ lr: 0.1 }),
   replicas: 2,
   replicaBatch: 16,
-  // 128 samples are 4 steps an epoch, so that windows of 3 cross the epochs' ends.
+  // 128 samples are 4 steps per epoch, so windows of 3 cross the ends of epochs.
   steps: 10,
   windowSteps: 3,
   seed: 1,
@@ -36,7 +36,7 @@ function contextOf(options: Partial<RunContext> = {}): RunContext {
 }
 
 describe('trainCurve', () => {
-  it('has the same sum of losses whatever the windows', async () => {
+  it('has the same sum of losses for any windows', async () => {
     const threes = await trainCurve(RUN, contextOf());
     const ones = await trainCurve({ ...RUN, windowSteps: 1 }, contextOf());
     expect(ones.losses).toHaveLength(10);
@@ -47,7 +47,7 @@ describe('trainCurve', () => {
     }
   });
 
-  it('never takes a net that has left all bounds for one that has learned', async () => {
+  it('never mistakes a diverged net for one that has learned', async () => {
     const model = plainPerceptron({
       ...purposeOf(TINY_DATA),
       ...{ norm: 'none', depth: 2, width: 8, activation: 'relu', init: 'kaimingNormal' },
@@ -61,7 +61,7 @@ describe('trainCurve', () => {
     }
   });
 
-  it('evaluates the splits that were asked for, and tells how far it is', async () => {
+  it('evaluates the requested splits, and reports progress', async () => {
     const shares: number[] = [];
     const context = contextOf({ progress: (share) => shares.push(share) });
     const { test, train } = await trainCurve({ ...RUN, evaluates: ['test'] }, context);
@@ -85,7 +85,7 @@ describe('trainCurve', () => {
     expect(windows).toBe(1);
   });
 
-  it('writes losses down as numbers up to a limit', () => {
+  it('records losses as numbers up to a limit', () => {
     expect(limitLoss(Number.NaN)).toBe(LOSS_LIMIT);
     expect(limitLoss(Number.POSITIVE_INFINITY)).toBe(LOSS_LIMIT);
     expect(limitLoss(2)).toBe(2);

@@ -5,7 +5,7 @@ import type { RunResult } from '../../src/experiments/engine/experiment.ts';
 import { nonIid } from '../../src/experiments/runs/nonIid.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
-/** Errors of batch norm of each replica by shards; all others have `other`. */
+/** Errors of local batch norm by kind of shards; all others have `other`. */
 function withErrors(local: Readonly<Record<string, number>>, other: number): RunResult[] {
   return madeUp(nonIid, (s) => {
     const testError = (s.norm === 'local' ? local[s.shards as string]! : other) + wiggle(s) / 10;
@@ -24,7 +24,7 @@ const ABOVE = [
 ];
 
 describe('non-iid', () => {
-  it('plans three norms with three shards for each seed, and nothing else that differs', () => {
+  it('plans three norms with three kinds of shards per seed, and no other difference', () => {
     const settings = settingsOf(nonIid);
     expect(new Set(settings).size).toBe(3 * 3 * 3);
     const rest = nonIid.plan({ quick: true, seeds: 1, data: 'made up' }).map((spec) => ({
@@ -34,7 +34,7 @@ describe('non-iid', () => {
     for (const one of rest) expect(one).toEqual(rest[0]);
   });
 
-  it('confirms that shards by class harm batch norm of each replica alone', () => {
+  it('confirms that shards by class harm only local batch norm', () => {
     const results = withErrors({ iid: 0.2, 'dirichlet:0.3': 0.3, 'by-class': 0.6 }, 0.2);
     for (const words of ABOVE) {
       expect(verdictOn(nonIid, results, words).verdict, words).toBe('confirmed');
@@ -44,7 +44,7 @@ describe('non-iid', () => {
     }
   });
 
-  it('refutes it where they help, and leaves it open without results', () => {
+  it('refutes it if they help, and leaves it open without results', () => {
     const results = withErrors({ iid: 0.6, 'dirichlet:0.3': 0.3, 'by-class': 0.1 }, 0.2);
     for (const words of ABOVE) {
       expect(verdictOn(nonIid, results, words).verdict, words).toBe('refuted');

@@ -5,7 +5,7 @@ import type { PlainRecord, RunResult } from '../../src/experiments/engine/experi
 import { overhead } from '../../src/experiments/runs/overhead.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
-/** Step times in ms; that without a norm is 1. */
+/** Step times in ms; without a norm it is 1. */
 function withTimes(
   times: (settings: PlainRecord) => { local: number; sync: number; group: number },
 ): RunResult[] {
@@ -32,7 +32,7 @@ describe('the plan of overhead', () => {
 });
 
 describe('the verdicts of overhead', () => {
-  it('confirm an expensive norm, and a synchronization whose cost large batches amortize', () => {
+  it('confirm an expensive norm, and a synchronization cost that large batches amortize', () => {
     const results = withTimes(({ replicaBatch }) => ({
       local: 1.5,
       sync: replicaBatch === 2 ? 3 : 1.6,
@@ -50,7 +50,7 @@ describe('the verdicts of overhead', () => {
     }
   });
 
-  it('leave open what is the same everywhere, and what was not measured', () => {
+  it('are inconclusive for equal and for missing measurements', () => {
     const results = withTimes(() => ({ local: 1.2, sync: 1.2, group: 1.2 }));
     expect(verdictOn(overhead, results, 'falls with the batch').verdict).toBe('inconclusive');
     expect(verdictOn(overhead, [], 'a tenth').verdict).toBe('inconclusive');
@@ -58,7 +58,7 @@ describe('the verdicts of overhead', () => {
 });
 
 describe('a run of overhead', () => {
-  it('times every norm and gives no time out as a repeatable value', async () => {
+  it('times every norm and never reports a time as a repeatable value', async () => {
     const run = await tinyRun(overhead, {}, { windows: 2, steps: 2 });
     expect(run.values).toEqual({ timedSteps: 4 });
     expect(Object.keys(run.timings)).toHaveLength(4);

@@ -1,4 +1,4 @@
-// Experiments on a net and data of the caller's.
+// Experiments on a custom net and data.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
@@ -52,9 +52,9 @@ function optionsOf(more: Partial<ExperimentOptions> = {}): ExperimentOptions {
 
 const takers = EXPERIMENTS.filter(({ choices }) => choices?.model === true);
 
-describe('an experiment on a net of the caller', () => {
+describe('an experiment on a custom net', () => {
   it.each(takers.map((experiment) => [experiment.name, experiment] as const))(
-    '%s trains that net alone, can do all its runs, and says what it is about',
+    '%s trains only that net, can do all its runs, and names the net and data',
     (_name, experiment) => {
       const ofPixels = experiment === segmentation;
       const dataset = ofPixels ? TINY_MASKS : TINY_DATA;
@@ -83,7 +83,7 @@ describe('an experiment on a net of the caller', () => {
     expect(hashOf(net)).not.toBe(hashOf(netOf([batchNorm(CHANNELS, { eps: 1e-3 })])));
   });
 
-  it('is compared with each norm that is asked for, by steps of the epochs asked for', () => {
+  it('is compared with each requested norm, for the steps of the requested epochs', () => {
     const options = optionsOf({ norms: ['none', 'group', 'layer'], lr: 0.2, epochs: 3 });
     const planned = convergence.plan(options).map(({ settings }) => settings);
     expect(new Set(planned.map(({ norm }) => norm))).toEqual(new Set(options.norms));
@@ -95,7 +95,7 @@ describe('an experiment on a net of the caller', () => {
     expect(() => gradientFlow.plan(optionsOf({ replicaBatches: [2, 4] }))).toThrow(/one batch/);
   });
 
-  it('has a gradient of each weight looked at, whatever its shape', async () => {
+  it('measures a gradient of each weight, for any shape', async () => {
     const options = optionsOf({ norms: ['none', 'group'] });
     const spec = gradientFlow.plan(options)[1]!;
     const settings = { ...spec.settings, steps: 4, sampleSteps: 2 };
@@ -114,7 +114,7 @@ describe('an experiment on a net of the caller', () => {
     for (const norm of values.initialNorms as number[]) expect(norm).toBeGreaterThan(0);
   });
 
-  it('that is large has shorter quick runs, and as long ones otherwise', () => {
+  it('has shorter quick runs if it is large, and full runs otherwise', () => {
     const data = { inputShape: [64, 64, 3], countTrain: 50_000 };
     const wide = sequential([conv2d(3, 512, { kernel: 3 }), batchNorm(512), flatten()]);
     const net = { name: 'wide.json', model: wide };

@@ -8,7 +8,7 @@ import { ERRORS } from '../../src/experiments/peers/errors.ts';
 import { peers } from '../../src/experiments/runs/peers.ts';
 import { madeUp, OPTIONS, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
-/** The same error of everything, of this library another. */
+/** The same error for everything, except for syncbn. */
 function withErrors(others: number, ours: number): RunResult[] {
   const names = [...CONVENTIONS.map(({ name }) => name), 'syncbn'];
   return madeUp(peers, (s) => ({
@@ -27,14 +27,14 @@ const BAD = ['cancels', 'weigh alike give', 'still another', 'an eighth', 'Ranks
 const GOOD = ['does not: there', 'by count do not'];
 
 describe('peers', () => {
-  it('plans each case and mean once for each seed, and refuses unknown systems', () => {
+  it('plans each case and mean once per seed, and refuses unknown systems', () => {
     expect(new Set(settingsOf(peers)).size).toBe(3 * (4 + 6));
     const wrong = { ...OPTIONS, conventions: ['torch'] };
     expect(() => peers.plan(wrong)).toThrow(UsageError);
     expect(() => peers.plan(wrong)).toThrow(/--conventions: expected pytorch-ddp,.*, got "torch"/);
   });
 
-  it('confirms or refutes by the errors that were measured', () => {
+  it('confirms or refutes by the measured errors', () => {
     const [large, small] = [withErrors(9e8, 1e-3), withErrors(1e-7, 1e-7)];
     for (const words of BAD) {
       expect(verdictOn(peers, large, words).verdict, words).toBe('confirmed');
@@ -47,13 +47,13 @@ describe('peers', () => {
     expect(verdictOn(peers, [], 'cancels').verdict).toBe('inconclusive');
   });
 
-  it('shows the systems that are asked for, and claims nothing of others', () => {
+  it('shows the requested systems, and makes no claims about others', () => {
     const { tables, verdicts } = peers.analyse([], { ...OPTIONS, conventions: ['apex'] });
     expect(tables[1]!.rows.map(([name]) => name)).toEqual(['Apex', 'syncbn']);
     expect(verdicts.some(({ claim }) => claim.includes('cancels'))).toBe(false);
   });
 
-  it('finds this library exact on ranks of any size, and means of ranks not', async () => {
+  it('finds syncbn exact on ranks of any size, but not means of ranks', async () => {
     const { values } = await tinyRun(peers, { case: 'uneven' }, { channels: 3, rows: '1 0 9' });
     for (const error of ERRORS) expect(values[`syncbn.${error}`]).toBeLessThan(2e-6);
     expect(values['keras.gradient']).toBeGreaterThan(0.01);

@@ -39,7 +39,7 @@ describe('plainConvNet', () => {
 });
 
 describe('plainPerceptron', () => {
-  it('has the hidden layers that were asked for, and one more for the classes', () => {
+  it('has the requested hidden layers, and one more for the classes', () => {
     const model = plainPerceptron({
       ...purposeOf(TINY_DATA),
       norm: 'sync',

@@ -29,14 +29,14 @@ describe('the verdicts of regularization', () => {
     }
   });
 
-  it('refute them where group norm or no norm has the narrower one', () => {
+  it('refute them if group norm or no norm has the narrower gap', () => {
     const results = withErrors({ none: 0.1, sync: 0.3, group: 0.2 });
     for (const words of ['training and test error', 'test loss', 'lowers', 'noise']) {
       expect(verdictOn(regularization, results, words).verdict).toBe('refuted');
     }
   });
 
-  it('leave it open where the intervals overlap, and without results', () => {
+  it('leave it open if the intervals overlap, and without results', () => {
     const results = withErrors({ none: 0.2, sync: 0.2, group: 0.2 });
     expect(verdictOn(regularization, results, 'noise').verdict).toBe('inconclusive');
     expect(verdictOn(regularization, [], 'noise').verdict).toBe('inconclusive');

@@ -43,7 +43,7 @@ async function reopen(owner = OWNER): Promise<ResultsFile> {
 }
 
 describe('the file of results', () => {
-  it('finds what was kept, with the same bits, whatever the order of the settings', async () => {
+  it('finds stored results, with the same bits, for any order of the settings', async () => {
     const written = await reopen();
     await written.append(result(1));
     await written.append(result(2, 0.1));
@@ -54,7 +54,7 @@ describe('the file of results', () => {
     expect(file.find({ seed: 3, norm: 'sync' })).toBeUndefined();
   });
 
-  it('keeps the results of other experiments and versions, but does not take them', async () => {
+  it('keeps the results of other experiments and versions, but does not use them', async () => {
     await (await reopen()).append(result(1));
     for (const owner of [
       { ...OWNER, version: '2.0.0' },
@@ -65,7 +65,7 @@ describe('the file of results', () => {
     expect((await reopen()).find(result(1).settings)).toBeDefined();
   });
 
-  it('uses a whole last line without its end, and goes on in a new one', async () => {
+  it('uses a complete last line without a newline, and continues on a new line', async () => {
     const file = await reopen();
     await file.append(result(1));
     await file.append(result(2));
@@ -79,7 +79,7 @@ describe('the file of results', () => {
     expect((await reopen()).find(result(3).settings)).toEqual(result(3));
   });
 
-  it('keeps a last line that was cut aside, and says so', async () => {
+  it('sets a truncated last line aside, and says so', async () => {
     const file = await reopen();
     await file.append(result(1));
     await file.append(result(2));
@@ -94,7 +94,7 @@ describe('the file of results', () => {
     expect(readFileSync(path, 'utf8')).toBe(text);
   });
 
-  it('keeps a file with wrong lines aside, to the byte, and uses the good ones', async () => {
+  it('sets a file with invalid lines aside, byte for byte, and uses the valid ones', async () => {
     await (await reopen()).append(result(1));
     const good = readFileSync(path, 'utf8');
     appendFileSync(path, Buffer.from('not JSON \xff\n{"experiment":"small-batch"}\n', 'latin1'));
@@ -113,7 +113,7 @@ describe('the file of results', () => {
     ['a list', { testError: 1, losses: 1 }, { trainMs: 3 }],
     ['the whole of a list', { testError: 1, losses: [] }, { trainMs: 3 }],
     ['a time', { testError: 1, losses: [1] }, {}],
-  ])('does a run again whose line lacks %s', async (_, values, timings) => {
+  ])('repeats a run if its line lacks %s', async (_, values, timings) => {
     const { settings } = result(1);
     const { experiment, version } = OWNER;
     const lines = [
@@ -127,7 +127,7 @@ describe('the file of results', () => {
     expect(readFileSync(path, 'utf8')).toBe(lines[1]);
   });
 
-  it('refuses to keep what JSON cannot hold', async () => {
+  it('refuses to store what JSON cannot represent', async () => {
     const file = await reopen();
     await expect(file.append(result(1, Number.NaN))).rejects.toThrow(InvariantError);
     expect(existsSync(path)).toBe(false);
@@ -143,7 +143,7 @@ describe('the file of results', () => {
     expect(readdirSync(folder)).toEqual(['results.jsonl']);
   });
 
-  it("is one process's at a time", async () => {
+  it('belongs to one process at a time', async () => {
     await reopen();
     await expect(openResults(folder, OWNER)).rejects.toThrow(
       `--out ${folder} is in use by process ${process.pid} of host ${hostname()}`,
@@ -155,7 +155,7 @@ describe('the file of results', () => {
 });
 
 describe('keyOf', () => {
-  it('tells numbers from texts, and settings that differ in one value', () => {
+  it('distinguishes numbers from text, and settings that differ in one value', () => {
     expect(keyOf({ a: 1, b: null })).toBe(keyOf({ b: null, a: 1 }));
     expect(keyOf({ a: 1 })).not.toBe(keyOf({ a: '1' }));
     expect(keyOf({ a: 1 })).not.toBe(keyOf({ a: 1, b: 2 }));

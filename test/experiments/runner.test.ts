@@ -71,7 +71,7 @@ async function runAll(
 }
 
 describe('runExperiment', () => {
-  it('does all runs in the order of the plan, and tells shares by their costs', async () => {
+  it('does all runs in the order of the plan, and reports progress by cost', async () => {
     const { results, runs, found, isStopped, told, opened } = await runAll(experimentWith());
     expect(results.map(({ values }) => values.value)).toEqual([1, 2, 3, 4]);
     expect([runs, found, isStopped, opened]).toEqual([4, 0, false, 4]);
@@ -83,7 +83,7 @@ describe('runExperiment', () => {
     expect(told.find(({ label }) => label === 'run 3')).toMatchObject({ done: 2 });
   });
 
-  it('stopped within a run keeps what is over, and goes on without repeating it', async () => {
+  it('stopped during a run, keeps finished runs and continues without repeating them', async () => {
     const stop = new AbortController();
     const ran: number[] = [];
     const stopped = await runAll(
@@ -103,7 +103,7 @@ describe('runExperiment', () => {
     expect([idle.found, idle.opened]).toEqual([4, 0]);
   });
 
-  it('passes on what breaks a run, and keeps the runs before it', async () => {
+  it('passes on the error of a run, and keeps the runs before it', async () => {
     const broken = runAll(
       experimentWith((run) => {
         if (run === 2) throw new RangeError('broken');
@@ -115,7 +115,7 @@ describe('runExperiment', () => {
 });
 
 describe('runExperiment with several jobs', () => {
-  /** Runs that wait until two are under way, and tell how many there were at most. */
+  /** Runs that wait until two are running, and record the maximum. */
   function overlapping(fails = 0): { experiment: Experiment; most: () => number } {
     let [running, most] = [0, 0];
     let meet: () => void = () => {};
@@ -137,7 +137,7 @@ describe('runExperiment with several jobs', () => {
     return { experiment, most: () => most };
   }
 
-  it('does two runs at a time, and gives the results in the order of the plan', async () => {
+  it('does two runs at a time, and returns the results in the order of the plan', async () => {
     const { experiment, most } = overlapping();
     const { results, told } = await runAll(experiment, undefined, 2);
     expect(results.map(({ values }) => values.value)).toEqual([1, 2, 3, 4]);
@@ -145,7 +145,7 @@ describe('runExperiment with several jobs', () => {
     expect(told.at(-1)).toMatchObject({ done: 4, share: 1 });
   });
 
-  it('stops the others where one breaks, with its error', async () => {
+  it('stops the others if one fails, with its error', async () => {
     const { experiment } = overlapping(1);
     await expect(runAll(experiment, undefined, 2)).rejects.toThrow('broken');
     expect((await runAll(experimentWith())).found).toBeLessThan(3);
@@ -163,7 +163,7 @@ describe('csvOf', () => {
 });
 
 describe('showSeconds', () => {
-  it('takes the unit that reads best', () => {
+  it('chooses the unit that reads best', () => {
     expect([75.4, 750, 8000].map(showSeconds)).toEqual(['75 s', '12.5 min', '2.2 h']);
   });
 });

@@ -30,7 +30,7 @@ describe('segmentation', () => {
     expect(new Set(settings).size).toBe(settings.length);
   });
 
-  it('has every run train on as many images, and on as many epochs as are asked for', () => {
+  it('trains every run on the same number of images, or for the requested epochs', () => {
     const imagesOf = (options = OPTIONS) =>
       segmentation
         .plan(options)
@@ -75,7 +75,7 @@ describe('segmentation', () => {
     expect(found.values.meanIou).toBeGreaterThan(0);
   });
 
-  it('evaluates local BN also with the image counted in', async () => {
+  it('also evaluates local BN with the image counted in', async () => {
     const smaller = { steps: 8, replicas: 2 };
     const local = { norm: 'local', replicaBatch: 2 };
     const { values } = await tinyRun(segmentation, local, smaller, 2, TINY_MASKS);

@@ -20,7 +20,7 @@ function withErrors(errorOf: (settings: PlainRecord) => number): RunResult[] {
 }
 
 describe('the plan of sequence', () => {
-  it('splits one global batch ever further, for both norms and each seed, and an LSTM', () => {
+  it('splits one global batch further and further, for both norms, and adds an LSTM', () => {
     const settings = settingsOf(sequence);
     expect(settings).toHaveLength((2 * 2 + 3) * 3);
     expect(new Set(settings).size).toBe(settings.length);
@@ -32,7 +32,7 @@ describe('the plan of sequence', () => {
 });
 
 describe('the verdicts of sequence', () => {
-  it('confirm that batch norm alone suffers', () => {
+  it('confirm that only batch norm suffers', () => {
     const results = withErrors(({ norm, replicaBatch }) => {
       if (norm === 'layer') return 0.1;
       return replicaBatch === 2 ? 0.5 : 0.2;
@@ -42,7 +42,7 @@ describe('the verdicts of sequence', () => {
     }
   });
 
-  it('refute it where batch norm gains from a small batch and is the better one', () => {
+  it('refute it if batch norm gains from a small batch and is better', () => {
     const results = withErrors(({ norm, replicaBatch }) => {
       if (norm === 'layer') return 0.4;
       return replicaBatch === 2 ? 0.1 : 0.2;
@@ -52,7 +52,7 @@ describe('the verdicts of sequence', () => {
     }
   });
 
-  it('leave it open where nothing differs, and without results', () => {
+  it('leave it open if nothing differs, and without results', () => {
     const results = withErrors(() => 0.2);
     expect(verdictOn(sequence, results, 'suffers when').verdict).toBe('inconclusive');
     expect(verdictOn(sequence, [], 'suffers when').verdict).toBe('inconclusive');
@@ -60,7 +60,7 @@ describe('the verdicts of sequence', () => {
 });
 
 describe('the verdicts on the LSTM', () => {
-  it('compare each norm with none, whatever the GRU does', () => {
+  it('compare each norm with no norm, independently of the GRU', () => {
     const results = withErrors(({ cell, norm }) => {
       if (cell === 'gru') return 0.5;
       return { none: 0.2, batch: 0.3, layer: 0.1 }[norm as string]!;

@@ -37,7 +37,7 @@ describe('the plan of small-batch', () => {
     }
   });
 
-  it('takes the norms that are asked for, and refuses others', () => {
+  it('accepts the requested norms, and refuses unknown ones', () => {
     const norms = ['layer', 'none'];
     const plan = smallBatch.plan({ ...OPTIONS, norms });
     expect(new Set(plan.map((s) => s.settings.norm))).toEqual(new Set(norms));
@@ -63,7 +63,7 @@ describe('the verdicts of small-batch', () => {
     }
   });
 
-  it('refute it where all is the other way round', () => {
+  it('refute it if everything is the opposite', () => {
     const results = smallBatchWith((s) => {
       if (s.replicas === 1) return 0.1;
       if (s.norm === 'local') return s.replicaBatch === 2 ? 0.1 : 0.5;
@@ -74,7 +74,7 @@ describe('the verdicts of small-batch', () => {
     }
   });
 
-  it('leave it open without results, and stay silent on norms that were not asked for', () => {
+  it('leave it open without results, and ignore norms that were not requested', () => {
     expect(verdictOn(smallBatch, [], 'larger error at 2').verdict).toBe('inconclusive');
     const { verdicts, tables } = smallBatch.analyse([], { ...OPTIONS, norms: ['layer'] });
     expect(verdicts).toEqual([]);
@@ -106,7 +106,7 @@ describe('a run of small-batch', () => {
 });
 
 describe('sync-group', () => {
-  it('plans each size of a group with the same samples, rate and replicas, and times', () => {
+  it('plans each group size with the same samples, rate, replicas, and timings', () => {
     const plan = syncGroup.plan(OPTIONS);
     const errors = plan.filter((s) => s.settings.kind === 'error');
     expect(new Set(errors.map((s) => s.settings.groupSize))).toEqual(new Set([1, 4, 16]));
@@ -131,7 +131,7 @@ describe('sync-group', () => {
     }
   });
 
-  it('runs with any size, and times all sizes alternately', async () => {
+  it('runs with any group size, and times all sizes alternately', async () => {
     const smaller = { samples: 128, epochs: 1, replicas: 4 };
     for (const groupSize of [1, 4]) {
       const run = await tinyRun(syncGroup, { groupSize: 4 }, { ...smaller, groupSize });
@@ -146,7 +146,7 @@ describe('sync-group', () => {
 });
 
 describe('precise', () => {
-  it('confirms and refutes by what was measured', () => {
+  it('confirms and refutes by the measurements', () => {
     const resultsOf = (way: string): RunResult[] =>
       madeUp(precise, (s) => ({
         values: {
@@ -162,7 +162,7 @@ describe('precise', () => {
     }
   });
 
-  it('measures three errors of one training', async () => {
+  it('measures three errors of one training run', async () => {
     const smaller = { samples: 64, epochs: 1, replicas: 2, measuredBatches: 2 };
     const { values } = await tinyRun(precise, { replicaBatch: 2 }, smaller);
     for (const way of ['running', 'precise', 'corrected']) {

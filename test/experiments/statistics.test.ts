@@ -19,7 +19,7 @@ describe('studentQuantile', () => {
     [10, 2.228],
     [29, 2.045],
     [120, 1.98],
-  ])('is that of the tables for %i degrees of freedom', (freedom, t) => {
+  ])('matches the tables for %i degrees of freedom', (freedom, t) => {
     expect(studentQuantile(0.975, freedom)).toBeCloseTo(t, 3);
   });
 
@@ -58,7 +58,7 @@ describe('pairedDifference', () => {
 describe('verdictOf', () => {
   const at = (mean: number, halfWidth: number) => ({ mean, halfWidth, count: 3 });
 
-  it('confirms and refutes only what lies wholly on one side', () => {
+  it('confirms and refutes only if the interval is entirely on one side', () => {
     expect(verdictOf(at(1, 0.9), 'above')).toBe('confirmed');
     expect(verdictOf(at(1, 1.1), 'above')).toBe('inconclusive');
     expect(verdictOf(at(-1, 0.9), 'above')).toBe('refuted');
@@ -66,19 +66,19 @@ describe('verdictOf', () => {
     expect(verdictOf(at(1, 0.9), 'below')).toBe('refuted');
   });
 
-  it('compares with the smallest difference that is claimed', () => {
+  it('compares with the smallest claimed difference', () => {
     expect(verdictOf(at(2, 0.5), 'above', 1)).toBe('confirmed');
     expect(verdictOf(at(2, 0.5), 'above', 2.2)).toBe('inconclusive');
     expect(verdictOf(at(0.5, 0.2), 'below', 1)).toBe('confirmed');
   });
 
-  it('says nothing without an interval', () => {
+  it('is inconclusive without an interval', () => {
     expect(verdictOf(at(1, Number.NaN), 'above')).toBe('inconclusive');
   });
 });
 
 describe('showInterval', () => {
-  it('shows the unit once, and no interval where there is none', () => {
+  it('shows the unit once, and no interval if there is none', () => {
     expect(showInterval(intervalOf([1, 1]), 1, '%')).toBe('1.0 +- 0.0 %');
     expect(showInterval(intervalOf([0.25]))).toBe('0.250');
   });

@@ -65,7 +65,7 @@ describe('shiftImages', () => {
     expect(new Set(factors).size).toBe(3);
   });
 
-  it('leaves the dataset as it is, and gives the same images every time', () => {
+  it('does not change the dataset, and returns the same images every time', () => {
     const before = bytes.test.inputs.slice();
     const once = shiftImages(bytes, { strength: 0.8, tested: 3 });
     expect(shiftImages(bytes, { strength: 0.8, tested: 3 })).toEqual(once);
@@ -74,7 +74,7 @@ describe('shiftImages', () => {
 });
 
 describe('the verdicts of style', () => {
-  it('confirm that norms by image lose less and that this has a price', () => {
+  it('confirm that per-image norms lose less and that this has a price', () => {
     const results = withErrors({
       sync: [0.1, 0.5],
       instance: [0.2, 0.1],
@@ -86,7 +86,7 @@ describe('the verdicts of style', () => {
     }
   });
 
-  it('refute it where they lose more and have the lower error at first', () => {
+  it('refute it if they lose more and start with the lower error', () => {
     const results = withErrors({
       sync: [0.2, 0.1],
       instance: [0.1, 0.5],

@@ -55,7 +55,7 @@ describe('the analysis of a sweep', () => {
     leftOut: ['Left out: one.'],
   });
 
-  it('draws error by batch, the largest first, a line for each norm, with intervals', () => {
+  it('plots error by batch, the largest first, with a line per norm and intervals', () => {
     expect(plots.map(({ file }) => file)).toEqual(['sweep-1', 'sweep-2']);
     const { plot } = plots[0]!;
     expect(plot.title).toBe('test error, % by --replica-batch with --lr 0.01');
@@ -68,7 +68,7 @@ describe('the analysis of a sweep', () => {
     expect(notes).toContain('Left out: one.');
   });
 
-  it('says of each value whether it does better than the first, at both ends', () => {
+  it('says for each value whether it is better than the first, at both ends', () => {
     const said = (words: string): string => {
       const found = verdicts.filter(({ claim }) => claim.includes(words));
       return found.map(({ verdict }) => verdict).join();
@@ -80,7 +80,7 @@ describe('the analysis of a sweep', () => {
     expect(verdicts).toHaveLength(2 * (2 * 2 + 3));
   });
 
-  it('draws losses by epoch where lines are few, and compares losses without classes', () => {
+  it('plots losses by epoch if there are few lines, and compares losses without classes', () => {
     const few = analyseSweep(
       resultsOf([norm], () => 0),
       { crossed: [norm], metric: 'loss', leftOut: [] },

@@ -27,7 +27,7 @@ const tensor = (dtype: string, shape: readonly number[], offsets: readonly numbe
   JSON.stringify({ dtype, shape, data_offsets: offsets });
 
 describe('a safetensors file', () => {
-  it('is written as the library of that name does it', async () => {
+  it('is written as by the safetensors library', async () => {
     const tensors = [
       { name: '10.w', type: 'F32', shape: [2], values: Float32Array.of(1, -2) },
       { name: '9.w', type: 'F32', shape: [1, 1], values: Float32Array.of(3) },
@@ -44,7 +44,7 @@ describe('a safetensors file', () => {
     expect(await readsAs(readFileSync(path))).toEqual({ n: [5], '10.w': [1, -2], '9.w': [3] });
   });
 
-  it('has halves widened, whatever they are', async () => {
+  it('widens all half-precision values', async () => {
     const halves = [0x3c00, 0xc000, 0x3555, 0x0001, 0x83ff, 0x0000, 0x7c00, 0x7bff];
     const brains = [0x3f80, 0xc000, 0x0001, 0xff80];
     const data = Buffer.from(Uint16Array.from([...halves, ...brains]).buffer);
@@ -55,7 +55,7 @@ describe('a safetensors file', () => {
     });
   });
 
-  it('has other types as numbers', async () => {
+  it('converts other types to numbers', async () => {
     const header =
       `{"d":${tensor('F64', [1], [0, 8])},"i":${tensor('I32', [1], [8, 12])},` +
       `"u":${tensor('U8', [2, 1], [12, 14])},"e":${tensor('F32', [0, 3], [14, 14])}}`;

@@ -43,7 +43,7 @@ const nets: Readonly<Record<string, LayerSpec>> = {
   lstm: nn.sequential([nn.rnn(2, 4, { returnSequence: true }), nn.lstm(4, 3), nn.linear(3, 2)]),
 };
 
-describe('the weights of a net of PyTorch', () => {
+describe('the weights of a PyTorch net', () => {
   it.each(loadGoldenInterop().runs)('compute the same here: $name', async (run) => {
     const model = nets[run.name]!;
     const file = join(folder, `${run.name}.safetensors`);
@@ -80,7 +80,7 @@ describe('names of PyTorch', () => {
     torchTensors(model, [4, 4, 2]).map(({ torchName }) => torchName);
   const linear = nn.linear(32, 32, { bias: false });
 
-  it('leave out the kinds of layers, whatever the model is', () => {
+  it('omit the kinds of layers, for any model', () => {
     expect(namesOf(linear)).toEqual(['weight']);
     expect(namesOf(nn.residual(nn.conv2d(2, 2, { kernel: 1 })))).toEqual([
       'body.weight',
@@ -93,7 +93,7 @@ describe('names of PyTorch', () => {
     ]);
   });
 
-  it('are refused where two tensors would have one', () => {
+  it('are refused if two tensors would share one', () => {
     const model = nn.graph((x) =>
       x.apply('0', nn.sequential([nn.flatten(), linear])).apply('0.1', linear),
     );
@@ -106,13 +106,13 @@ describe('names of PyTorch', () => {
     ['slice', nn.slice({ channels: [0, 8] })],
     ['groupNorm', nn.groupNorm(2, 32)],
     ['reshape', nn.reshape([16, 2])],
-  ])('are refused where the order behind a flatten is lost by %s', (kind, layer) => {
+  ])('are refused if the order after a flatten is lost by %s', (kind, layer) => {
     const lost = new RegExp(`1.${kind}.*from a flatten.*no counterpart in PyTorch.*reshape`);
     expect(() => namesOf(nn.sequential([nn.flatten(), layer]))).toThrow(lost);
     expect(namesOf(nn.sequential([nn.reshape([32]), layer]))).not.toContain('0.weight');
   });
 
-  it('reorder what a flatten feeds, and nothing that follows', () => {
+  it('reorder the layers that a flatten feeds, and nothing after them', () => {
     const model = nn.sequential([nn.flatten(), nn.relu(), linear, linear]);
     const [first, second] = torchTensors(model, [4, 4, 2]);
     const inverse = (places: Int32Array) => places.slice(0, 32 * 32).filter((_, i) => i % 32 === 0);

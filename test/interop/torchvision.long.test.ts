@@ -19,14 +19,15 @@ const inputShape = [64, 64, 3];
 const classes = 10;
 const OUTPUT_TOLERANCE = 1e-5;
 const TRAINING_TOLERANCE = 1e-4;
-/** Of PyTorch's own difference between float32 and float64: rounding decides which relus open. */
+/** Relative to PyTorch's own difference between float32 and float64: rounding decides which relus
+ * are active. */
 const ROUNDING_FACTOR = 4;
 const STEPS = 10;
 const file = (name: string): string => join(folder, `${name}.safetensors`);
 
 type Numbers = Float32Array | Float64Array;
 
-/** What torchvision wrote: weights in a file, and the run by the names of its tensors. */
+/** Data from torchvision: weights in a file, and the run by tensor names. */
 async function fromTorchvision(model: string, steps: number): Promise<Map<string, Numbers>> {
   const made = spawnSync(PYTHON, [SCRIPT, model, folder, `${steps}`], { encoding: 'utf8' });
   expect(made.stderr).toBe('');
@@ -85,7 +86,7 @@ describe.skipIf(!hasTorch)("torchvision's", () => {
     ['resnet18', 'resnet18'],
     ['mobilenet_v2', 'mobilenet-v2'],
     ['densenet121', 'densenet121'],
-  ])('%s comes in, computes the same, and goes out byte for byte', async (theirs, ours) => {
+  ])('%s is imported, computes the same, and is exported byte for byte', async (theirs, ours) => {
     const run = await fromTorchvision(theirs, 0);
     const trainer = await startFrom(ours, run);
     const checkpoint = join(folder, 'run.ckpt');

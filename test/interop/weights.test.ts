@@ -9,7 +9,7 @@ import { planParameters } from '../../src/plan/parameters.ts';
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-weights-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Every tensor of a model, with numbers that tell all elements apart. */
+/** Every tensor of a model, with different numbers for all elements. */
 function countedWeights(model: LayerSpec, inputShape: readonly number[]) {
   const { entries, buffers } = planParameters(buildGraph(model, inputShape));
   let next = 0;
@@ -22,7 +22,7 @@ function countedWeights(model: LayerSpec, inputShape: readonly number[]) {
 }
 
 describe('weights', () => {
-  it('come back from a file as they went in, for layers of every layout', async () => {
+  it('survive a file unchanged, for layers of every layout', async () => {
     const inputShape = [6, 5, 3];
     const model = nn.sequential([
       nn.conv2d(3, 4, { kernel: 3 }),

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import * as ref from '../../src/kernels/reference/adaptivePool.ts';
 import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 
-/** From height and width, to height and width: dividing, overlapping, and to more than there is. */
+/** From height and width, to height and width: dividing, overlapping, and enlarging. */
 const SIZES = [
   [6, 4, 3, 2],
   [7, 5, 3, 4],

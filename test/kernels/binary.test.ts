@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createFixture } from '../support/kernelFixture.ts';
 import { parseWasm } from './wasm.ts';
 
-// Builds the binaries when they are older than their sources.
+// Builds the binaries if they are older than their sources.
 createFixture('strict', 1);
 const strict = parseWasm(readFileSync('dist/kernels/strict.wasm'));
 const fast = parseWasm(readFileSync('dist/kernels/fast.wasm'));

@@ -1,4 +1,4 @@
-// Which build of the kernels runs, and why not the wide one, on engines that are made up.
+// Which build of the kernels runs, and why not the wide one, on simulated engines.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -55,13 +55,13 @@ async function choose(mode: 'fast' | 'strict') {
   return chooseBuild(mode);
 }
 
-describe('the build of fast numbers', () => {
-  it.runIf(hasRelaxedSimd)('is the wide one where the engine packs vectors', async () => {
+describe('the build in mode fast', () => {
+  it.runIf(hasRelaxedSimd)('is the wide one if the engine packs vectors', async () => {
     expect(await choose('fast')).toEqual({ build: 'wide', whyNotWide: undefined });
     expect(engine.isPacking).toBe(true);
   });
 
-  it('is the fast one where something is missing, and says what', async () => {
+  it('is the fast one if something is missing, and says what', async () => {
     Object.assign(engine, { lacks: 'the moon is full', hasRelaxedSimd: true });
     expect(await choose('fast')).toEqual({ build: 'fast', whyNotWide: 'the moon is full' });
     expect(engine.isPacking).toBe(false);
@@ -85,7 +85,7 @@ describe('the build of fast numbers', () => {
     expect((await choose('strict')).build).toBe('strict');
   });
 
-  it('is refused where SYNCBN_WIDE is neither', async () => {
+  it('is refused for other values of SYNCBN_WIDE', async () => {
     vi.stubEnv('SYNCBN_WIDE', 'off');
     await expect(choose('fast')).rejects.toThrow(
       /^SYNCBN_WIDE: expected .*0 \(do not use.*, got "off"/,
@@ -93,8 +93,8 @@ describe('the build of fast numbers', () => {
     await expect(choose('strict')).rejects.toThrow(/SYNCBN_WIDE/);
   });
 
-  it.runIf(hasRelaxedSimd)('is the fast one where the wide one has other bits', async () => {
-    // Without fused multiply-add: other bits, as from a fault of the engine.
+  it.runIf(hasRelaxedSimd)('is the fast one if the wide one has different bits', async () => {
+    // Without fused multiply-add: different bits, as from a bug in the engine.
     engine.wideFile = 'strict';
     expect(await choose('fast')).toEqual({
       build: 'fast',
@@ -115,8 +115,8 @@ describe('the build of fast numbers', () => {
   });
 });
 
-describe('what decides bits', () => {
-  it.runIf(hasRelaxedSimd)('has one name for the wide and the fast build', async () => {
+describe('the numeric identity', () => {
+  it.runIf(hasRelaxedSimd)('is the same for the wide and the fast build', async () => {
     const { kernelsOf } = await import('../../src/kernels/identity.ts');
     const wide = kernelsOf('fast');
     vi.stubEnv('SYNCBN_WIDE', '0');

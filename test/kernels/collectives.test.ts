@@ -134,7 +134,7 @@ describe('collective kernels', () => {
     it.each(WHERE)('equals its twin when it writes to $where', ({ inPlace, all }) => {
       forEachShape(type, (values, skew, from, label) => {
         const sources = values.map((array) => place(array, skew));
-        // Other skews than the sources have.
+        // Skews that differ from those of the sources.
         const others = () => values.map((array) => place(new type(array.length), 1 - skew));
         const targets = (inPlace ? sources : others()).slice(all ? 0 : -1);
         const expected = targets.map((array) => array.slice());
@@ -260,13 +260,13 @@ describe('collective kernels', () => {
     ]);
   });
 
-  it('codes that stand for nothing trap', () => {
+  it('unknown codes trap', () => {
     const ranks = [place(new Int32Array(1), 0), place(new Int32Array(1), 0)];
     expect(() => foldRanks('mean', ranks, ranks)).toThrow(WebAssembly.RuntimeError);
     expect(() => scanRanks('mean' as ScanOp, ranks, ranks)).toThrow(WebAssembly.RuntimeError);
   });
 
-  it('copyBytes copies, also where the ranges overlap', () => {
+  it('copyBytes copies, even if the ranges overlap', () => {
     const ptr = fixture.place(Uint8Array.of(1, 2, 3, 4, 5));
     kernels.copyBytes(ptr + 1, ptr, 4);
     expect([...fixture.u8(ptr, 5)]).toEqual([1, 1, 2, 3, 4]);

@@ -135,7 +135,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
     }
   });
 
-  it('taps that are adjacent may pass as one segment without changing a bit', () => {
+  it('adjacent taps may be passed as one segment without changing any bits', () => {
     const o = optionsOf(GEOMETRIES[0]!, 3, 9);
     const { x, weight, rows } = inputsOf(o);
     const panelsPtr = pack(weight, rows, 9);
@@ -191,7 +191,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
     expect(fixture.f32(outPtr, apart.length + 1)[apart.length]).toBeNaN();
   });
 
-  it('writes its own channels of a wider output only', () => {
+  it('writes only its own channels of a wider output', () => {
     const o = optionsOf(GEOMETRIES[0]!, 4, 5);
     const { x, weight, rows } = inputsOf(o);
     const at = { xPtr: fixture.place(x), panelsPtr: pack(weight, rows, 5), biasPtr: 0 };
@@ -304,7 +304,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
     expect(fixture.f32(gradPtr, 12)).toEqual(new Float32Array(12));
   });
 
-  it('a weight gradient has the same bits for any number of channels beside it', () => {
+  it('a weight gradient has the same bits for any number of neighboring channels', () => {
     const geometry = GEOMETRIES[0]!;
     const o = optionsOf(geometry, 5, 13);
     const { x, dy } = inputsOf(o);

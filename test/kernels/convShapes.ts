@@ -1,4 +1,4 @@
-// Shapes that the convolution kernels are tested with, and how far sums may lie from their twins.
+// Shapes for the tests of the convolution kernels, and how far sums may be from their twins.
 
 import { expect } from 'vitest';
 import type { ConvRefOptions } from '../../src/kernels/reference/conv.ts';

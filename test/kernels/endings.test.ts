@@ -1,5 +1,5 @@
-// How convolutions of models that do not train may end: with another tensor added and a relu, which
-// have to give the bits of passes after them.
+// How convolutions of models that do not train may end: with an added tensor and a relu, with the
+// same bits as separate passes.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';

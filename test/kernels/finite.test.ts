@@ -8,7 +8,7 @@ const GOOD = [3.4028234663852886e38, -3.4028234663852886e38, 1.401298464324817e-
 describe.each(BUILDS)('allFiniteF32, %s', (build) => {
   const { kernels, place, reset } = createFixture(build, 2);
 
-  it('finds one bad number at every place of every length, and none past the end', () => {
+  it('finds a bad number at every position of every length, and none past the end', () => {
     for (let n = 0; n <= 70; n++) {
       reset();
       const values = Float32Array.from({ length: n }, (_, i) => GOOD[i % GOOD.length]!);

@@ -11,7 +11,7 @@ describe.each(BUILDS)('fold kernels, %s build', (build) => {
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 
-  it.each(LENGTHS)('addF32 and addF64 add %d elements, also in place', (length) => {
+  it.each(LENGTHS)('addF32 and addF64 add %d elements, even in place', (length) => {
     const [a, b] = [testValues(length, 1, 1), testValues(length, 1e3, 2)];
     const sum = a.map((value, i) => value + b[i]!);
     const [wideA, wideB] = [Float64Array.from(a), Float64Array.from(b)];
@@ -59,7 +59,7 @@ describe.each(BUILDS)('fold kernels, %s build', (build) => {
 });
 
 describe('foldTreeRef', () => {
-  it('splits where the left part is the largest power of two below the size', () => {
+  it('splits so that the left part is the largest power of two below the size', () => {
     const show = (size: number): string =>
       foldTreeRef(
         Array.from({ length: size }, (_, i) => String(i)),

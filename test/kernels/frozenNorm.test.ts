@@ -6,7 +6,7 @@ describe.each(BUILDS)('scaleRowsF32, %s build', (build) => {
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 
-  it.each([1, 3, 4, 5, 8, 13])('multiplies rows of %d channels, also in place', (channels) => {
+  it.each([1, 3, 4, 5, 8, 13])('multiplies rows of %d channels, even in place', (channels) => {
     const rows = 7;
     const x = testValues(rows * channels);
     const scale = Float64Array.from(testValues(channels, 3, 2), (value) => value / 3);

@@ -48,7 +48,7 @@ describe.each(BUILDS)('gru kernels, %s build', (build) => {
 });
 
 describe('the twins of the gru kernels', () => {
-  it('have the gradients that finite differences have', () => {
+  it('have gradients that match finite differences', () => {
     const size = 3;
     const [input, hidden] = [1, 2].map((seed) => Float64Array.from(testValues(9, 2, seed)));
     const h = Float64Array.from(testValues(size, 1, 3));

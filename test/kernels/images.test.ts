@@ -125,7 +125,7 @@ describe('the plain twins', () => {
     ...loadImageU8Ref(source, table, { height: 2, width: 3, channels: 1, dy, dx, flip }),
   ];
 
-  it('move and mirror a small image as drawn here', () => {
+  it('move and mirror a small image as shown here', () => {
     expect(at(0, 0, 0)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(at(1, 0, 0)).toEqual([4, 5, 6, 0, 0, 0]);
     expect(at(-1, 0, 0)).toEqual([0, 0, 0, 1, 2, 3]);
@@ -134,7 +134,7 @@ describe('the plain twins', () => {
     expect(at(1, -1, 1)).toEqual([5, 4, 0, 0, 0, 0]);
   });
 
-  it('keep the channels of a pixel together when they mirror', () => {
+  it('keep the channels of a pixel together when mirroring', () => {
     const pixels = Float32Array.of(1, 2, 3, 4); // 2 pixels of 2 channels.
     const move = { height: 1, width: 2, channels: 2, dy: 0, dx: 0, flip: 1 };
     const out = loadImageF32Ref(pixels, Float32Array.of(1, 2), Float32Array.of(1, 10), move);

@@ -1,4 +1,4 @@
-// What can go wrong when kernels are loaded, and what the error says to do.
+// What can go wrong when kernels are loaded, and the advice in the error.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

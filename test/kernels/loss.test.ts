@@ -100,7 +100,7 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
     });
   });
 
-  it('softmaxCrossEntropy of equal logits is log(classes), and flags the first class only', () => {
+  it('softmaxCrossEntropy of equal logits is log(classes), and flags only the first class', () => {
     const labels = Int32Array.of(0, 1, 9);
     const found = crossEntropy(new Float32Array(30).fill(3), labels, { classes: 10 });
     for (const loss of found.loss) expect(loss).toBeCloseTo(Math.LN10, 14);
@@ -116,7 +116,7 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
     expect(Array.from(found.dlogits)).toEqual([1, -1, 0, 0]);
   });
 
-  it('softmaxCrossEntropy without a gradient writes losses and flags only', () => {
+  it('softmaxCrossEntropy without a gradient writes only losses and flags', () => {
     const logits = testValues(40);
     const labels = Int32Array.of(1, 2, 3, 4);
     const full = crossEntropy(logits, labels, { classes: 10 });
@@ -140,7 +140,7 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
     });
   });
 
-  it('a sample has the same bits wherever it stands in the batch', () => {
+  it('a sample has the same bits at any position in the batch', () => {
     const row = testValues(10);
     const logits = new Float32Array(50);
     for (let n = 0; n < 5; n++) logits.set(row, n * 10);

@@ -44,7 +44,7 @@ describe.each(BUILDS)('lstm kernels, %s build', (build) => {
     expectAt(gatesPtr, exactGates);
     expectAt(nextPtr!, next);
 
-    // From here on from what is rounded.
+    // From here on, computed from rounded values.
     const rounded = fixture.f32(gatesPtr, gates!.length).slice();
     const state = { squashed: doubles(), h: doubles() };
     lstmOutputRef(state, fixture.f32(nextPtr!, length), rounded, size);
@@ -69,7 +69,7 @@ describe.each(BUILDS)('lstm kernels, %s build', (build) => {
 });
 
 describe('the twins of the lstm kernels', () => {
-  it('have the gradients that finite differences have', () => {
+  it('have gradients that match finite differences', () => {
     const size = 3;
     const input = Float64Array.from(testValues(4 * size, 2, 1));
     const hidden = Float64Array.from(testValues(4 * size, 2, 2));

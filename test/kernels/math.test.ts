@@ -1,5 +1,6 @@
-// The float64 functions of src/kernels/assembly/math.ts, which the kernels use inside. They are not
-// exports of the kernels, so the file is compiled alone, into a temporary folder, for both builds.
+// The float64 functions of src/kernels/assembly/math.ts, which the kernels use internally. The
+// kernels do not export them, so the file is compiled separately, into a temporary folder, for both
+// builds.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -105,7 +106,7 @@ const KNOWN: Record<keyof MathExports, readonly (readonly [number, number])[]> =
 };
 
 describe('the float64 functions', () => {
-  it.each(Object.entries(KNOWN))('%s is within 1e-15 of values from 40 digits', (name, pairs) => {
+  it.each(Object.entries(KNOWN))('%s is within 1e-15 of 40-digit values', (name, pairs) => {
     for (const [x, expected] of pairs) {
       expect(relativeError(own[name as keyof MathExports](x), expected)).toBeLessThan(1e-15);
     }
@@ -130,7 +131,7 @@ describe('the float64 functions', () => {
     }
   });
 
-  it('give the limits at zero, at infinity and for NaN', () => {
+  it('have the right limits at zero, at infinity and for NaN', () => {
     const { expF64, logF64, tanhF64, erfF64 } = own;
     expect([0, -0, 1e308, Infinity, 710, -746, -1e308, -Infinity, NaN].map(expF64)).toEqual([
       1,
@@ -165,7 +166,7 @@ describe('the float64 functions', () => {
     }
   });
 
-  it('exp goes down to the smallest subnormal number and up to the largest number', () => {
+  it('exp covers the smallest subnormal number to the largest number', () => {
     expect(own.expF64(-745)).toBe(Number.MIN_VALUE);
     expect(own.expF64(709.782712893384)).toBeCloseTo(1.797693134862273e308, -295);
     expect(relativeError(own.expF64(-708), Math.exp(-708))).toBeLessThan(1e-15);
@@ -195,7 +196,7 @@ describe('the twins', () => {
     [3, 2.209049699858544e-5],
     [5, 1.537459794428035e-12],
     [-1, 1.8427007929497148],
-  ])('erfcRef(%d) is within 3e-13 of its value from 40 digits', (x, expected) => {
+  ])('erfcRef(%d) is within 3e-13 of its 40-digit value', (x, expected) => {
     expect(relativeError(erfcRef(x), expected)).toBeLessThan(3e-13);
   });
 });

@@ -1,5 +1,5 @@
-// Trainings of `fast` numbers have the same bits on every Node, whether V8 packs vectors there or
-// not. Where it does, its trace says that it has, and all tests of the kernels pass on packed code.
+// Training in mode `fast` gives the same bits on every Node version, whether V8 packs vectors or
+// not. If it does, its trace shows it, and all kernel tests pass on packed code.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,12 +34,12 @@ const nodes = MAJORS.map((major) => {
 });
 
 const MODELS = ['refnet', 'resnet20'];
-/** One thread optimizes at a time, because lines of several run into each other. */
+/** One thread optimizes at a time, because lines from several threads would be interleaved. */
 const TRACED = ['--trace-wasm-revectorize', '--wasm-num-compilation-tasks=0'];
 /** Optimized code from the first call on. */
 const OPTIMIZED = ['--no-liftoff', ...TRACED];
 
-/** How many groups of vectors a trace says were packed. */
+/** The number of packed groups of vectors in a trace. */
 const packedIn = (trace: string): number => trace.match(/\b[1-9]\d* Packed node/g)?.length ?? 0;
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-nodes-'));
@@ -121,7 +121,7 @@ describe.each(MODELS)('the weights of %s', (model) => {
 
     it.skipIf(!isHere || !isPacking)('are the same from packed vectors', async () => {
       const { stdout, hash } = await train(file, model, { flags: OPTIMIZED, workers: 1 });
-      // All functions are packed before their first call, those of the check at start, too.
+      // All functions are packed before their first call, including those of the check at startup.
       expect(packedIn(stdout)).toBeGreaterThan(await packedByCheck(file, OPTIMIZED));
       expect(hash).toBe((await own).hash);
     });
@@ -137,7 +137,7 @@ async function packedByCheck(node: string, flags: readonly string[]): Promise<nu
 const packing = nodes.filter(({ major }) => major >= 24);
 
 describe.each(packing)('$title', ({ file, isHere }) => {
-  it.skipIf(!isHere)('packs vectors of functions that workers make it optimize', async () => {
+  it.skipIf(!isHere)('packs vectors of functions that workers cause it to optimize', async () => {
     const traced = { flags: TRACED, workers: 1, steps: 18 };
     const trained = await train(file, 'refnet', traced);
     const byCheck = await packedByCheck(file, TRACED);
@@ -148,19 +148,24 @@ describe.each(packing)('$title', ({ file, isHere }) => {
     expect(trained.hash).toBe(narrow.hash);
   });
 
-  it.skipIf(!isHere)('does not use wide kernels with other bits, and says so once', async () => {
-    const home = join(folder, file.replaceAll('/', '_'));
-    for (const part of ['dist', 'package.json'])
-      cpSync(part, join(home, part), { recursive: true });
-    symlinkSync(resolve('node_modules'), join(home, 'node_modules'));
-    // Without fused multiply-add.
-    cpSync('dist/kernels/strict.wasm', join(home, 'dist/kernels/wide.wasm'));
-    const { kernels, stderr } = await train(file, 'refnet', { cli: join(home, 'dist/cli.js') });
-    expect(kernels).toBe('fast');
-    expect(stderr.match(/The fast kernels run, not the wide ones: .* other bits/g)).toHaveLength(1);
-  });
+  it.skipIf(!isHere)(
+    'does not use wide kernels with different bits, and says so once',
+    async () => {
+      const home = join(folder, file.replaceAll('/', '_'));
+      for (const part of ['dist', 'package.json'])
+        cpSync(part, join(home, part), { recursive: true });
+      symlinkSync(resolve('node_modules'), join(home, 'node_modules'));
+      // Without fused multiply-add.
+      cpSync('dist/kernels/strict.wasm', join(home, 'dist/kernels/wide.wasm'));
+      const { kernels, stderr } = await train(file, 'refnet', { cli: join(home, 'dist/cli.js') });
+      expect(kernels).toBe('fast');
+      expect(stderr.match(/The fast kernels run, not the wide ones: .* other bits/g)).toHaveLength(
+        1,
+      );
+    },
+  );
 
-  it.skipIf(!isHere)('passes all tests of the kernels on packed code', async () => {
+  it.skipIf(!isHere)('passes all kernel tests on packed code', async () => {
     // Flags of V8 are those of the whole process, and so of its threads.
     const flags = [...OPTIMIZED, '--experimental-wasm-revectorize'];
     const tests = ['node_modules/vitest/vitest.mjs', 'run', 'test/kernels', '--pool=threads'];

@@ -22,8 +22,7 @@ const FLOAT64_TOLERANCE = 1e-11;
  * their errors average out, to a few 1e-8 of what is summed. */
 const TREE_TOLERANCE = 1e-7;
 const TREE_ROWS = 128;
-/** In float32 ulp of the tensor's largest magnitude: what the project promises of outputs, and of
- * gradients. */
+/** The promised errors of outputs and gradients, in float32 ulp of the largest magnitude. */
 const ALLOWED_ULPS = 2;
 const ALLOWED_GRAD_ULPS = 4;
 const MEAN_OF_A_MILLION = 1e6;
@@ -85,7 +84,7 @@ describe.each(BUILDS)('normalization kernels, %s build', (build) => {
     expect(moments(new Float32Array(0), 0, channels)).toEqual(new Float64Array(1 + 2 * channels));
   });
 
-  it('momentsF32 keeps the variance where the mean is a million times the deviation', () => {
+  it('momentsF32 keeps the variance if the mean is a million times the deviation', () => {
     const [rows, channels] = [1000, 5];
     const x = testValues(rows * channels, 1.75).map((v) => v + MEAN_OF_A_MILLION);
     const found = moments(x, rows, channels);
@@ -134,7 +133,7 @@ describe.each(BUILDS)('normalization kernels, %s build', (build) => {
     }
   });
 
-  it('a channel has the same moments whatever stands beside it', () => {
+  it('a channel has the same moments next to any other channels', () => {
     const x = testValues(300);
     const alone = moments(x, 300, 1);
     for (const channels of [3, 4, 6]) {
@@ -236,7 +235,7 @@ describe.each(BUILDS)('normalization kernels, %s build', (build) => {
       ALLOWED_ULPS,
     );
     expect(worstUlps(found.dx, exact.dx)).toBeLessThanOrEqual(ALLOWED_GRAD_ULPS);
-    // Where the sums are long and the channels many, a sum's own size is no measure of its error.
+    // With long sums and many channels, the size of a sum is not a measure of its error.
     const rows = x.length / (found.sums.length / 2);
     const tolerance = rows < TREE_ROWS ? FLOAT64_TOLERANCE : TREE_TOLERANCE;
     expectNear(found.sums, [...exact.dbias, ...exact.dweight], rows, tolerance);
@@ -254,7 +253,7 @@ describe.each(BUILDS)('normalization kernels, %s build', (build) => {
     },
   );
 
-  it('batch normalization is exact where the mean is a million times the deviation', () => {
+  it('batch normalization is exact if the mean is a million times the deviation', () => {
     const [rows, channels] = [256, 5];
     const x = testValues(rows * channels, 1.75).map((v) => v + MEAN_OF_A_MILLION);
     const dy = testValues(rows * channels, 1, 3);
@@ -348,39 +347,42 @@ describe.each(BUILDS)('normalization kernels, %s build', (build) => {
     [63, 4],
     [129, 13],
     [1003, 19],
-  ])('with relu has the bits of norm and relu apart, %d rows of %d channels', (rows, channels) => {
-    const length = rows * channels;
-    const x = testValues(length);
-    const dy = testValues(length, 1, 3);
-    if (rows > 63) x[5 * channels + 1] = Number.NaN;
-    const affine = affineOf(channels);
-    const [weightPtr, biasPtr] = placeAffine(affine);
-    const vectorPtr = fixture.place(moments(x, rows, channels));
-    const coefficientsPtr = fixture.reserve(4 * channels, 8);
-    const m2Ptr = vectorPtr + (1 + channels) * 8;
-    const places = [weightPtr, biasPtr, coefficientsPtr] as const;
-    kernels.batchNormCoefficients(vectorPtr + 8, m2Ptr, vectorPtr, channels, EPS, ...places);
-    const [xPtr, dyPtr] = [fixture.place(x), fixture.place(dy)];
-    const [yPtr, fusedPtr] = [fixture.reserve(length), fixture.reserve(length)];
-    kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
-    kernels.reluF32(yPtr, yPtr, length);
-    kernels.normalizeReluF32(xPtr, fusedPtr, rows, channels, coefficientsPtr);
-    expect(fixture.f32(fusedPtr, length)).toEqual(fixture.f32(yPtr, length));
-    const open = fixture.reserve(length);
-    kernels.reluGradF32(dyPtr, yPtr, open, length);
-    const results = [false, true].map((isFused) => {
-      const sumsPtr = fixture.reserve(2 * channels, 8);
-      const gradPtr = fixture.reserve(gradCoefficientsLength(channels), 8);
-      const dxPtr = fixture.reserve(length + 1);
-      const shape = [rows, channels, coefficientsPtr] as const;
-      if (isFused) kernels.normReluGradSumsF32(xPtr, dyPtr, ...shape, gradPtr, sumsPtr);
-      else kernels.normGradSumsF32(xPtr, open, ...shape, gradPtr, sumsPtr);
-      kernels.batchNormGradCoefficients(sumsPtr, vectorPtr, channels, coefficientsPtr, gradPtr);
-      if (isFused) kernels.normReluInputGradF32(xPtr, dyPtr, dxPtr, ...shape, gradPtr);
-      else kernels.normInputGradF32(xPtr, open, dxPtr, rows, channels, gradPtr);
-      expect(fixture.f32(dxPtr, length + 1)[length]).toBeNaN();
-      return [fixture.f64(sumsPtr, 2 * channels).slice(), fixture.f32(dxPtr, length).slice()];
-    });
-    expect(results[1]).toEqual(results[0]);
-  });
+  ])(
+    'with relu has the bits of separate norm and relu, %d rows of %d channels',
+    (rows, channels) => {
+      const length = rows * channels;
+      const x = testValues(length);
+      const dy = testValues(length, 1, 3);
+      if (rows > 63) x[5 * channels + 1] = Number.NaN;
+      const affine = affineOf(channels);
+      const [weightPtr, biasPtr] = placeAffine(affine);
+      const vectorPtr = fixture.place(moments(x, rows, channels));
+      const coefficientsPtr = fixture.reserve(4 * channels, 8);
+      const m2Ptr = vectorPtr + (1 + channels) * 8;
+      const places = [weightPtr, biasPtr, coefficientsPtr] as const;
+      kernels.batchNormCoefficients(vectorPtr + 8, m2Ptr, vectorPtr, channels, EPS, ...places);
+      const [xPtr, dyPtr] = [fixture.place(x), fixture.place(dy)];
+      const [yPtr, fusedPtr] = [fixture.reserve(length), fixture.reserve(length)];
+      kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
+      kernels.reluF32(yPtr, yPtr, length);
+      kernels.normalizeReluF32(xPtr, fusedPtr, rows, channels, coefficientsPtr);
+      expect(fixture.f32(fusedPtr, length)).toEqual(fixture.f32(yPtr, length));
+      const open = fixture.reserve(length);
+      kernels.reluGradF32(dyPtr, yPtr, open, length);
+      const results = [false, true].map((isFused) => {
+        const sumsPtr = fixture.reserve(2 * channels, 8);
+        const gradPtr = fixture.reserve(gradCoefficientsLength(channels), 8);
+        const dxPtr = fixture.reserve(length + 1);
+        const shape = [rows, channels, coefficientsPtr] as const;
+        if (isFused) kernels.normReluGradSumsF32(xPtr, dyPtr, ...shape, gradPtr, sumsPtr);
+        else kernels.normGradSumsF32(xPtr, open, ...shape, gradPtr, sumsPtr);
+        kernels.batchNormGradCoefficients(sumsPtr, vectorPtr, channels, coefficientsPtr, gradPtr);
+        if (isFused) kernels.normReluInputGradF32(xPtr, dyPtr, dxPtr, ...shape, gradPtr);
+        else kernels.normInputGradF32(xPtr, open, dxPtr, rows, channels, gradPtr);
+        expect(fixture.f32(dxPtr, length + 1)[length]).toBeNaN();
+        return [fixture.f64(sumsPtr, 2 * channels).slice(), fixture.f32(dxPtr, length).slice()];
+      });
+      expect(results[1]).toEqual(results[0]);
+    },
+  );
 });

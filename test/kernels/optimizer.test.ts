@@ -131,7 +131,7 @@ describe.each(BUILDS)('optimizer kernels, %s build', (build) => {
     });
   });
 
-  it('give one element the same bits at every place of a block', () => {
+  it('give one element the same bits at every position of a block', () => {
     for (let n = 1; n <= 9; n++) {
       const fill = (value: number) => fixture.place(new Float32Array(n).fill(value));
       const sgdPtr = fill(0.3);
@@ -161,7 +161,7 @@ describe.each(BUILDS)('optimizer kernels, %s build', (build) => {
     expect(sumSquares(fixture.place(x), n)).toBe(ref.sumSquaresRef(x));
   });
 
-  it('sumSquaresF32 of 1, 2, ..., n is n (n + 1) (2n + 1) / 6, whatever follows', () => {
+  it('sumSquaresF32 of 1, 2, ..., n is n (n + 1) (2n + 1) / 6, for any data after it', () => {
     for (let n = 0; n <= 50; n++) {
       const ptr = fixture.place(Float32Array.from({ length: n }, (_, i) => i + 1));
       expect(sumSquares(ptr, n)).toBe((n * (n + 1) * (2 * n + 1)) / 6);

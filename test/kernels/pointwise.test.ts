@@ -1,4 +1,4 @@
-// Pointwise kernels against their twins, at every place of an array, and against finite
+// Pointwise kernels against their twins, at every position of an array, and against finite
 // differences; dropout's masks against the plain Philox of base/random.ts.
 
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -29,9 +29,8 @@ interface Activation {
   backward(kernels: KernelExports, ptrs: Backward): void;
   backwardRef(dx: Float32Array, dy: Float32Array, saved: Float32Array): void;
   readonly saves: 'x' | 'y';
-  /** How far the kernel may be from the twin: 0 where both round one exact result once, 1 where
-   * they have other code for exp, so that the float64 results may lie on two sides of a rounding
-   * edge. */
+  /** How far the kernel may be from the twin: 0 if both round the same exact result once, 1 if
+   * their code for exp differs, so that the float64 results may round differently. */
   readonly ulps: number;
 }
 
@@ -198,7 +197,7 @@ describe.each(BUILDS)('pointwise kernels, %s build', (build) => {
       expect(farthest(dx, expected)).toBeLessThanOrEqual(activation.ulps);
     });
 
-    it('gives one value the same bits at every place of every array', () => {
+    it('gives one value the same bits at every position of every array', () => {
       for (const value of testValues(5, 3, 3)) {
         const bits = new Set<number>();
         const gradients = new Set<number>();
@@ -292,7 +291,7 @@ describe.each(BUILDS)('dropout, %s build', (build) => {
     expect(fixture.f32(y.byteOffset + y.byteLength, 1)[0]).toBeNaN();
   });
 
-  it('keeps the share 1 - p of the elements, and scales what it keeps by 1 / (1 - p)', () => {
+  it('keeps the share 1 - p of the elements, and scales them by 1 / (1 - p)', () => {
     const n = 100_000;
     const y = dropout(new Float32Array(n).fill(1), 1);
     const kept = y.filter((v) => v !== 0);
@@ -301,7 +300,7 @@ describe.each(BUILDS)('dropout, %s build', (build) => {
     expect(new Set(kept)).toEqual(new Set([Math.fround(1 / (1 - P))]));
   });
 
-  it('has other masks for other seeds, high seed parts, steps, samples and layers', () => {
+  it('has different masks for different seeds, high seed parts, steps, samples and layers', () => {
     const ones = new Float32Array(256).fill(1);
     const masks = [
       OPTIONS,

@@ -43,7 +43,7 @@ describe.each(BUILDS)('rmsNorm kernels, %s build', (build) => {
     }
   });
 
-  it('leave the input gradient alone when it is not needed', () => {
+  it('do not write the input gradient if it is not needed', () => {
     const x = fixture.place(testValues(5));
     const invRmsPtr = fixture.place(Float64Array.of(1));
     const gradPtr = fixture.place(new Float64Array(5));

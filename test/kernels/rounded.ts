@@ -1,4 +1,4 @@
-// Whether a kernel's results are those of its twin in float64, rounded once.
+// Whether a kernel's results match its twin's in float64, rounded once.
 
 import { expect } from 'vitest';
 import { ulps32 } from '../support/kernelFixture.ts';
@@ -6,7 +6,7 @@ import { ulps32 } from '../support/kernelFixture.ts';
 /** Twin and kernel have different code for exp. */
 const ALLOWED_ULPS = 1;
 
-/** `found` has one element more than `exact`, which the kernel must have left alone. */
+/** `found` has one element more than `exact`, which the kernel must not have changed. */
 export function expectRounded(found: Float32Array, exact: Float64Array): void {
   const scale = exact.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
   for (const [i, value] of exact.entries()) {

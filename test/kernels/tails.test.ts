@@ -1,15 +1,15 @@
-// Kernels take several vectors a turn, then single ones, then the rest: wherever a channel or an
-// element falls, and however many stand beside it, its bits are the same.
+// Kernels process several vectors per iteration, then single ones, then the rest: the bits of a
+// channel or element do not depend on its position or on the number of its neighbors.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { gradCoefficientsLength } from '../../src/norm/coefficients.ts';
 import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
-/** Beyond one turn of the widest loop. */
+/** Beyond one iteration of the widest loop. */
 const MOST_CHANNELS = 37;
 /** Whole blocks of rows, a part of one, and a rest of single rows. */
 const ROWS = 153;
-/** Fewer channels are summed another way. */
+/** Fewer channels are summed differently. */
 const MIN_CHANNELS = 16;
 const WIDEST_TURN = 16;
 const EPS = 1e-5;
@@ -40,7 +40,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     const set = [channels, EPS, 0, 0, coefficientsPtr] as const;
     kernels.batchNormCoefficients(meanPtr, m2Ptr, momentsPtr, ...set);
     const gradPtr = fixture.reserve(gradCoefficientsLength(channels), 8);
-    // These depend on each channel's own numbers alone, as sums of few channels do not.
+    // These depend only on each channel's own numbers; sums of few channels do not.
     const constantsPtr = fixture.place(new Float64Array(2 * channels).fill(0.7));
     kernels.batchNormGradCoefficients(constantsPtr, momentsPtr, channels, coefficientsPtr, gradPtr);
     const shape = [ROWS, channels, coefficientsPtr] as const;
@@ -76,7 +76,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     };
   }
 
-  it('norm passes give a channel the same bits beside 0 to 36 others', () => {
+  it('norm passes give a channel the same bits next to 0 to 36 others', () => {
     const most = passesOf(MOST_CHANNELS);
     for (let channels = MIN_CHANNELS; channels < MOST_CHANNELS; channels++) {
       fixture.reset();
@@ -92,7 +92,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     }
   });
 
-  it('norm passes with a relu are those without where it is open, of 1 to 15 channels', () => {
+  it('norm passes with an active relu match those without, with 1 to 15 channels', () => {
     for (let channels = 1; channels < MIN_CHANNELS; channels++) {
       fixture.reset();
       const { elements } = passesOf(channels);
@@ -102,7 +102,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     }
   });
 
-  it('relu makes 0 of -0, and keeps NaN, in whole vectors and in the rest', () => {
+  it('relu turns -0 into 0, and keeps NaN, in whole vectors and in the rest', () => {
     for (let length = 1; length <= 2 * WIDEST_TURN; length++) {
       fixture.reset();
       const x = Float32Array.from({ length }, (_, i) => [-0, Number.NaN, -1, 1, 0][i % 5]!);

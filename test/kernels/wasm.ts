@@ -1,6 +1,6 @@
-// Reads WebAssembly binaries far enough for the tests of the kernels: sections, imports, exports,
-// and every instruction of every function. https://webassembly.github.io/spec/core/binary, with
-// SIMD and threads.
+// Reads WebAssembly binaries as far as the kernel tests need: sections, imports, exports, and every
+// instruction of every function. https://webassembly.github.io/spec/core/binary, with SIMD and
+// threads.
 
 interface WasmImport {
   readonly module: string;
@@ -12,7 +12,7 @@ interface WasmImport {
 }
 
 export interface WasmBinary {
-  /** Ids of the sections that are there. */
+  /** Ids of the existing sections. */
   readonly sections: readonly number[];
   readonly imports: readonly WasmImport[];
   /** Names of exported functions. */
@@ -27,8 +27,8 @@ const SECTION = { import: 2, export: 7, code: 10 } as const;
 const KIND_FUNCTION = 0;
 const KIND_MEMORY = 2;
 
-/** Parses a module. Throws for what kernels do not contain, and when an instruction does not end
- * where its function does. */
+/** Parses a module. Throws for anything that kernels do not contain, and if the last instruction
+ * does not end where its function does. */
 export function parseWasm(bytes: Uint8Array): WasmBinary {
   const reader = new Reader(bytes, 8);
   const sections: number[] = [];

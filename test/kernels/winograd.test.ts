@@ -1,6 +1,6 @@
-// Winograd's kernels against the matrices that their interface states, in float64. The values are
-// of size 1, so that an absolute bound is one in units of the last place. That the matrices
-// convolve is shown by the layer (test/nn/conv2d.test.ts), and here by the transforms alone.
+// Winograd's kernels against the matrices that their interface states, in float64. The values have
+// magnitude 1, so an absolute bound is a bound in units of the last place. The layer shows that the
+// matrices convolve (test/nn/conv2d.test.ts); here only the transforms do.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -31,14 +31,14 @@ function tileOf(
   );
 }
 
-/** The largest error so far; where NaN is expected, nothing may have been written. */
+/** The largest error so far; NaN is expected where nothing may be written. */
 function worstError(): { ulps: number; add(value: number, exact: number): void } {
   return {
     ulps: 0,
     add(value, exact) {
       const isSame = Number.isNaN(value) && Number.isNaN(exact);
       const error = isSame ? 0 : Math.abs(value - exact) / ULP;
-      // NaN stays, and is not below any bound.
+      // NaN stays NaN, and is not below any bound.
       this.ulps = Math.max(this.ulps, error);
     },
   };
@@ -348,7 +348,7 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
     expect(worst.ulps).toBeLessThan(30);
   });
 
-  it.each(COUNTS)('sums products of %s + %s + %s + %s tiles, anew and added', (...counts) => {
+  it.each(COUNTS)('sums products of %s + %s + %s + %s tiles, from zero and added', (...counts) => {
     const [inChannels, outChannels] = [16, 24];
     const tiles = counts.reduce<number>((sum, count) => sum + count, 0);
     const src = placePlanes(tiles * inChannels, 8);

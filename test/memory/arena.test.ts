@@ -41,7 +41,7 @@ describe('an arena', () => {
     expectTypeOf(viewOf(memory, doubles)).toEqualTypeOf<Float64Array<SharedArrayBuffer>>();
   });
 
-  it('that cannot be reserved asks for a smaller batch', () => {
+  it('that cannot be reserved suggests a smaller batch', () => {
     expect(() => createArena(new Layout(new Map(), 2 ** 40))).toThrow(UsageError);
   });
 });

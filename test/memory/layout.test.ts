@@ -13,7 +13,7 @@ const TYPES: readonly ElementType[] = ['u8', 'i32', 'f32', 'f64'];
 const CACHE_LINE_PAIR_BYTES = 128;
 
 describe('a layout', () => {
-  it('keeps regions apart, on cache lines of their own, with slack after each', () => {
+  it('keeps regions apart, on separate cache lines, with slack after each', () => {
     const builder = new LayoutBuilder();
     for (let i = 0; i < 40; i++) {
       builder.add({ name: `r${i}`, type: TYPES[i % 4]!, shape: [i * 7, 3], writer: 'main' });
@@ -45,7 +45,7 @@ describe('a layout', () => {
     ).toEqual(['r9', 'r5']);
   });
 
-  it('refuses duplicate names, regions after the freeze, and names that were not planned', () => {
+  it('refuses duplicate names, regions after the freeze, and unplanned names', () => {
     const builder = new LayoutBuilder();
     const region = { name: 'a', type: 'f32', shape: [1], writer: 'main' } as const;
     builder.add(region);

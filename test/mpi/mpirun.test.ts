@@ -20,7 +20,7 @@ describe('the command line of a launcher', () => {
     );
   });
 
-  it('of Open MPI names hosts and notices soon that one is gone', () => {
+  it('of Open MPI names hosts and soon notices a lost one', () => {
     const hosts = [
       { host: 'a', slots: 1 },
       { host: 'b', slots: 2 },
@@ -44,7 +44,7 @@ describe('a launcher', () => {
     ['mpirun.openmpi (OpenRTE) 4.1.4', 'Open MPI'],
     ['HYDRA build details:\n    Version: 4.0.2', 'MPICH'],
     ['bash: mpirun: 1.0', undefined],
-  ])('says what it is: %j', (version, family) => {
+  ])('identifies itself: %j', (version, family) => {
     expect(familyOf(version)).toBe(family);
   });
 
@@ -66,13 +66,13 @@ describe('a launcher', () => {
     [{ SLURM_PROCID: '0', SLURM_NTASKS: '4' }, undefined],
     [{ PMI_RANK: 'x', PMI_SIZE: '2' }, undefined],
     [{}, undefined],
-  ])('is found by the environment %j', (environment, found) => {
+  ])('is found in the environment %j', (environment, found) => {
     const launcher = findLauncher(environment);
     if (found === undefined) expect(launcher).toBeUndefined();
     else expect(launcher).toMatchObject(found);
   });
 
-  it('tells how a process ended', () => {
+  it('reports how a process ended', () => {
     const killed =
       'mpirun noticed that process rank 1 with PID 0 on node b exited on signal 9 (Killed).';
     const unknown = () => undefined;
@@ -92,13 +92,13 @@ describe('a launcher', () => {
   });
 });
 
-describe('a library is of a family', () => {
+describe('the family of a library is found', () => {
   const having = (...names: string[]) => abiOf((name) => names.includes(name))?.family;
 
   it('by its symbols', () => {
     expect(having('MPI_Comm_size', 'ompi_mpi_comm_self')).toBe('Open MPI');
     expect(having('MPI_Comm_size')).toBe('MPICH');
-    // Open MPI 6 has both: the standard's constants go for it then.
+    // Open MPI 6 has both: the constants of the standard then apply.
     expect(having('MPI_Comm_size', 'MPI_Abi_get_version', 'ompi_mpi_comm_self')).toBe('MPI 5 ABI');
     expect(having('printf')).toBeUndefined();
   });

@@ -1,4 +1,4 @@
-// Activation layers: specs, PyTorch's numbers, and what they touch. Maths: test/kernels.
+// Activation layers: specs, PyTorch's numbers, and the memory they touch. Math: test/kernels.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
@@ -43,7 +43,7 @@ describe('activation specs', () => {
     expect(() => elu(alpha)).toThrow(UsageError);
   });
 
-  it('prelu refuses no weights, and a start that is not a number', () => {
+  it('prelu refuses zero weights, and an initial value that is not a number', () => {
     expect(() => prelu({ numParameters: 0 })).toThrow(/prelu numParameters: expected .*, got 0/);
     expect(() => prelu({ init: Number.NaN })).toThrow(/prelu init: expected .*, got NaN/);
   });
@@ -54,17 +54,17 @@ describe('activation specs', () => {
 });
 
 describe('activation layers', () => {
-  it('keep the shape, also where sizes are not known yet', () => {
+  it('keep the shape, even if sizes are not known yet', () => {
     expect(reluKind.outputShape(relu(), [Number.NaN, 4, 3], '0.relu')).toEqual([Number.NaN, 4, 3]);
   });
 
-  it('keep what their backward pass reads: the input where the output does not tell it', () => {
+  it('keep what their backward pass reads: the input if the output is not enough', () => {
     const keeping = activationKinds.filter(({ keeps }) => keeps.input).map(({ kind }) => kind);
     expect(keeping).toEqual(['gelu', 'hardSwish', 'silu']);
     for (const { keeps } of activationKinds) expect(keeps.output).toBe(!keeps.input);
   });
 
-  it('touch the samples of the step only', () => {
+  it('touch only the samples of the step', () => {
     const run = bindAlone(reluKind, relu(), { inputShape: [2, 2, 3], capacity: 3 });
     run.x.set(testValues(36));
     run.dy.set(testValues(36));
@@ -80,7 +80,7 @@ describe('activation layers', () => {
     expect(run.y).toEqual(new Float32Array(36).fill(7));
   });
 
-  it('write no input gradient unless it is wanted', () => {
+  it('write no input gradient unless it is needed', () => {
     const options = { inputShape: [5], capacity: 1, wantsInputGradient: false };
     const run = bindAlone(tanhKind, tanh(), options);
     run.layer.backward();

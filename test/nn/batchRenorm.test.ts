@@ -59,8 +59,8 @@ const CASES: readonly ProofCase[] = [
   },
 ];
 
-// r and d are constants in backward, as they are forward only where both are clipped: here the
-// running variance is far below the batch's, and the running means are far away.
+// r and d are constants in backward; in forward they are constant only if both are clipped: here
+// the running variance is far below the batch's, and the running means are far away.
 const clipping: Tensors = {
   'batchRenorm.runningMean': Float64Array.of(50, -50, 50, -50, 50),
   'batchRenorm.runningVar': new Float64Array(5).fill(1e-2),
@@ -102,7 +102,7 @@ describe('batchRenorm', () => {
     expect(ownNames(found.buffers)).toEqual(ownNames(exact.buffers));
   });
 
-  it('gives in training what evaluation gives where nothing is clipped', () => {
+  it('matches evaluation in training if nothing is clipped', () => {
     const spec = batchRenorm(5, { ...constants, rMax: 1e6, dMax: 1e6, sync: 'all' });
     const run = sampleRun({ name: '', spec, inputShape: IMAGE, buffers }, [3, 2]);
     const { dy: _dy, ...forward } = run;
@@ -114,7 +114,7 @@ describe('batchRenorm', () => {
     }
   });
 
-  it('names the layer, value and choice of what does not fit', () => {
+  it('names the layer, the invalid value and the alternatives', () => {
     expect(() => batchRenormKind.outputShape(batchRenorm(4), [5], '1.batchRenorm')).toThrow(
       /input of 1\.batchRenorm: expected a shape with 4 channels last.*, got "5"/,
     );

@@ -62,7 +62,7 @@ const CASES: readonly ProofCase[] = [
   item([4, 4], { kernel: 3, padding: 1 }, [1, 1]),
 ];
 
-/** Those that go Winograd's way: all paddings, odd and even sizes, one and several bands. */
+/** Those that use Winograd: all paddings, odd and even sizes, one and several bands. */
 const WINOGRAD_CASES: readonly ProofCase[] = [
   item([16, 16], { kernel: 3, padding: 1 }, [4, 4]),
   item([16, 24], { kernel: 3, padding: 1, bias: false }, [5, 6]),
@@ -110,12 +110,12 @@ describe('conv2d', () => {
   describeReference(STRIP_CASES, FLOAT32_SUMS);
   describeReference(PLANE_CASES, FLOAT32_SUMS);
   describeGoldenLayer('conv2d', FLOAT32_SUMS);
-  describe('asked to be direct', () => {
+  describe('with algorithm direct', () => {
     describeGoldenLayer('conv2d', FLOAT32_SUMS, { algorithm: 'direct' });
   });
   describeDifferences([...CASES, ...WINOGRAD_CASES.slice(0, 2), ...PLANE_CASES.slice(0, 4)]);
 
-  it('goes the way that its spec and its shape ask for', () => {
+  it('uses the algorithm that its spec and shape determine', () => {
     for (const [cases, expected] of [
       [CASES, false],
       [WINOGRAD_CASES, true],
@@ -141,7 +141,7 @@ describe('conv2d', () => {
     expect(others.filter(isPlane)).toEqual([]);
   });
 
-  it('packs strips for its weight gradient where pixels are far apart', () => {
+  it('packs strips for its weight gradient if pixels are far apart', () => {
     const floatsOf = ({ spec, inputShape }: ProofCase): number =>
       gradStripFloats(spec as Conv2dSpec, convAxes(spec as Conv2dSpec, inputShape));
     expect(STRIP_CASES.map(floatsOf)).toEqual([224 * (16 + 160), 224 * (16 + 256)]);
@@ -156,7 +156,7 @@ describe('conv2d', () => {
     expect(others.map(floatsOf)).toEqual([0, 0, 0, 0, 0]);
   });
 
-  it.each(MODES)('has the bits of the implicit matrix product where it is direct, %s', (mode) => {
+  it.each(MODES)('has the bits of the implicit matrix product if it is direct, %s', (mode) => {
     // The same weights and, for 17 output channels, which no shape takes to Winograd, one more.
     const direct = conv2d(16, 16, { kernel: 3, padding: 1, algorithm: 'direct' });
     const wider = conv2d(16, 17, { kernel: 3, padding: 1 });
@@ -205,7 +205,7 @@ describe('conv2d', () => {
         return runLayer({ ...run, shards, x, dy }).gradients['conv2d.weight'] as Float32Array;
       };
       const leaves = [0, 1, 2, 3].map((sample) => gradients(sample, 1));
-      // Three grains are no perfect tree, so that their leaves go through memory.
+      // Three grains are not a perfect tree, so their leaves go through memory.
       for (const count of [2, 3, 4]) {
         const expected = foldTreeRef(leaves.slice(0, count), (a, b) => a.map((v, i) => v + b[i]!));
         expect(gradients(0, count)).toEqual(expected);
@@ -241,7 +241,7 @@ describe('conv2d', () => {
     expect(() => conv2d(8, 8, { kernel: [3, 3, 3] as never })).toThrow('[height, width]');
   });
 
-  it('takes a padding of all sides, and keeps what is the same on opposite ones as a pair', () => {
+  it('accepts padding per side, and stores it as a pair if opposite sides are equal', () => {
     const paddingOf = (padding: Conv2dOptions['padding']) =>
       conv2d(2, 2, { kernel: 3, ...(padding !== undefined && { padding }) }).padding;
     expect(paddingOf(undefined)).toEqual([0, 0]);

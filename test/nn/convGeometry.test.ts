@@ -77,7 +77,7 @@ describe('the geometry of a convolution', () => {
     expect(AXES.length).toBeGreaterThan(200);
   });
 
-  it('has reaches that name every position once and what it meets, from both sides', () => {
+  it('has reaches that list every position once with its taps, from both sides', () => {
     for (const axis of AXES) {
       const [outputs, inputs] = [reachOfOutputs(axis), reachOfInputs(axis)];
       const positions = (reaches: readonly Reach[]) =>
@@ -117,7 +117,7 @@ describe('the geometry of a convolution', () => {
     }
   });
 
-  it('has phases that name every tap between an input and an output position, in order', () => {
+  it('has phases that list every tap between an input and an output position, in order', () => {
     for (const axis of AXES) {
       const named: string[] = [];
       for (const phase of axisPhases(axis)) {
@@ -134,7 +134,7 @@ describe('the geometry of a convolution', () => {
     }
   });
 
-  it('has a border in which all taps lie, and no wider than they need', () => {
+  it('has a border that contains all taps, and is no wider than needed', () => {
     for (const axis of AXES) {
       const phases = axisPhases(axis);
       const positions = phases.flatMap((phase) =>

@@ -50,7 +50,7 @@ describe('convTranspose2d', () => {
   describeGoldenLayer('convTranspose2d', WINOGRAD_SUMS);
   describeDifferences([...CASES, ...WINOGRAD_CASES.slice(0, 1)]);
 
-  it("starts with weights as wide as PyTorch's, whose fan-in is that of the convolution", () => {
+  it("starts with weights like PyTorch's, with the fan-in of the convolution", () => {
     const spec = convTranspose2d(16, 4, { kernel: 3, groups: 2 });
     for (const { shape, init } of convTranspose2dKind.parameters!(spec, [])) {
       const values = new Float32Array(shape.reduce((a, b) => a * b, 250));

@@ -1,5 +1,5 @@
-// Which normalizations a conversion changes, and that it changes no more of them than it must:
-// every kind with every option off its default, to every target.
+// Which normalizations a conversion changes, and that it changes no more of them than necessary:
+// every kind, with no option at its default, to every target.
 
 import { describe, expect, it } from 'vitest';
 import { convertNorm, keptNorms } from '../../src/nn/convert/convertNorm.ts';
@@ -52,7 +52,7 @@ describe('a conversion of all kinds', () => {
   const cases = TARGETS.flatMap((to) => NORM_KINDS.map((kind) => [to, kind] as const));
 
   it.each(cases)(
-    'to %s carries over every option that %s shares with what it becomes',
+    'to %s carries over every option that %s shares with the new layer',
     (to, kind) => {
       const from = NORMS[kind];
       const isPossible = to !== 'frozen' || ['batchRenorm', 'frozenBatchNorm'].includes(kind);
@@ -65,14 +65,14 @@ describe('a conversion of all kinds', () => {
       expect(shared).toEqual(expect.arrayContaining(['eps', 'affine']));
       const toBatch = (to === 'sync' || to === 'local') && kind === 'instanceNorm';
       for (const key of shared) {
-        // What an instanceNorm does not track says nothing of a batchNorm.
+        // An instanceNorm that does not track statistics says nothing about a batchNorm.
         if (toBatch && key === 'trackRunningStats') continue;
         expect(made[key as keyof typeof made], key).toEqual(from[key as keyof typeof from]);
       }
     },
   );
 
-  it('leaves what is of the kind asked for as it is', () => {
+  it('does not change norms that already have the requested kind', () => {
     for (const [to, kind] of [
       ['group', 'groupNorm'],
       ['layer', 'layerNorm'],
@@ -95,7 +95,7 @@ describe('a conversion of all kinds', () => {
 describe('a conversion without kinds', () => {
   const model = sequential(Object.values(NORMS));
 
-  it.each(NORM_TARGETS)('to %s changes batch normalizations that train alone', (to) => {
+  it.each(NORM_TARGETS)('to %s changes only batch normalizations that train', (to) => {
     const trained = { ...NORMS, batchNorm: batchNorm(C, { ...batch, sync: 2 }) };
     for (const kind of NORM_KINDS) {
       const made = convertNorm(trained[kind], { ...run, to });
@@ -112,7 +112,7 @@ describe('a conversion without kinds', () => {
     });
   });
 
-  it('tells which were kept although they are not what was asked for', () => {
+  it('reports norms that were kept although they are not of the requested kind', () => {
     const keptBy = (to: NormTarget) => keptNorms(convertNorm(model, { ...run, to }), { to }).length;
     expect(keptBy('sync')).toBe(7);
     expect(keptBy('group')).toBe(6);
@@ -121,7 +121,7 @@ describe('a conversion without kinds', () => {
     expect(keptNorms(convertNorm(model, explicit), explicit)).toEqual([]);
   });
 
-  it('counts a recurrent layer as what it normalizes by', () => {
+  it('treats a recurrent layer by the norm it uses', () => {
     const layers = [gru(3, 4, { norm: 'batch' }), gru(3, 4, { norm: 'layer' }), rnn(3, 4)];
     expect(layers.map(normKindOf)).toEqual(['batchNorm', 'layerNorm', undefined]);
     const [batched, layered] = layers.map((leaf) => convertNorm(leaf, { to: 'sync' }));
@@ -133,7 +133,7 @@ describe('a conversion without kinds', () => {
     expect(() => convertNorm(layers[0]!, two)).toThrow(/^numGroups of gru: expected 1.*, got 2/);
   });
 
-  it('is the same when it is asked for twice', () => {
+  it('is the same if it is done twice', () => {
     for (const to of NORM_TARGETS) {
       const trained = sequential([batchNorm(C), ...Object.values(NORMS).slice(1)]);
       const once = convertNorm(trained, { ...run, to });

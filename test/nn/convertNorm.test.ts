@@ -40,20 +40,20 @@ describe('convertNorm', () => {
     ]);
   });
 
-  it('to sync takes groups of replicas, and to local takes them back', () => {
+  it('to sync accepts groups of replicas, and to local removes them', () => {
     const grouped = convertNorm(model, { to: 'sync', groupSize: 4 });
     expect(normsIn(grouped)[0]).toEqual(batchNorm(12, { ...special, sync: 4 }));
     expect(normsIn(convertNorm(grouped, { to: 'local' }))[0]).toEqual(batchNorm(12, special));
   });
 
-  it('to local keeps virtual batches, which sync has none of', () => {
+  it('to local keeps virtual batches, which sync does not have', () => {
     const ghost = batchNorm(12, { virtualBatch: 2 });
     const kinds = ['virtualBatchNorm'] as const;
     expect(convertNorm(ghost, { to: 'local', kinds })).toEqual(ghost);
     expect(convertNorm(ghost, { to: 'sync', kinds })).toEqual(batchNorm(12, { sync: 'all' }));
   });
 
-  it('to group takes the groups of the one rule, by the channels and, if known, the shape', () => {
+  it('to group follows the rule for groups, by the channels and, if known, the shape', () => {
     for (const channels of [4, 16, 37, 64, 512, 513]) {
       const numGroups = defaultNumGroups(channels, undefined);
       const converted = convertNorm(batchNorm(channels), { to: 'group' });
@@ -74,7 +74,7 @@ describe('convertNorm', () => {
     }
   });
 
-  it('to layer takes whole samples, whose shape follows from the input', () => {
+  it('to layer uses whole samples, with the shape that follows from the input', () => {
     const converted = convertNorm(model, { to: 'layer', inputShape: [6, 5, 12] });
     expect(normsIn(converted)[0]).toEqual(layerNorm([6, 5, 12], { eps: 1e-3 }));
     expect(() => convertNorm(model, { to: 'layer' })).toThrow('inputShape');
@@ -87,7 +87,7 @@ describe('convertNorm', () => {
     ]);
   });
 
-  it('to frozen keeps all of a batch normalization, and back is the same', () => {
+  it('to frozen keeps everything of a batch normalization, and back is the same', () => {
     const options = { eps: 1e-3, momentum: null, sync: 3 } as const;
     const trained = sequential([conv, batchNorm(12, options)]);
     const frozen = convertNorm(trained, { to: 'frozen' });
@@ -96,7 +96,7 @@ describe('convertNorm', () => {
     expect(convertNorm(frozen, back)).toEqual(trained);
   });
 
-  it('to frozen takes whatever evaluates by running statistics', () => {
+  it('to frozen accepts every norm that evaluates with running statistics', () => {
     const frozen = { momentum: 0.2, frozen: true } as const;
     for (const [from, to] of [
       [batchRenorm(12, { momentum: 0.2, sync: 'all' }), { ...frozen, sync: 'all' }],
@@ -106,7 +106,7 @@ describe('convertNorm', () => {
     }
   });
 
-  it('to none takes them out and leaves everything else', () => {
+  it('to none removes them and keeps everything else', () => {
     const bare = convertNorm(model, { to: 'none', kinds: 'all' });
     expect(leavesOf(bare)).toEqual([conv, conv, relu()]);
   });
@@ -127,7 +127,7 @@ describe('convertNorm', () => {
     ]);
   });
 
-  it('takes the channels of a normalization over several axes from the last', () => {
+  it('uses the last axis as the channels of a normalization over several axes', () => {
     for (const norm of [layerNorm([6, 5, 12]), rmsNorm([5, 12])]) {
       expect(convertNorm(norm, { to: 'local', kinds: 'all' })).toEqual(batchNorm(12));
     }
@@ -163,14 +163,14 @@ describe('convertNorm to auto', () => {
     expect(kindsFor(8, 16, 2)).toEqual([2, 2, 2]);
   });
 
-  it('takes group normalization below 32 values per channel of the smallest sync group', () => {
+  it('uses group normalization below 32 values per channel of the smallest sync group', () => {
     expect(kindsFor(2, 16)).toEqual(['all', 'all', 'all']);
     expect(kindsFor(2, 15.5)).toEqual(['all', 'all', 'groupNorm']);
     expect(kindsFor(5, 16, 2)).toEqual([2, 2, 'groupNorm']);
     expect(kindsFor(1, 31)).toEqual(['local', 'local', 'groupNorm']);
   });
 
-  it('stays with batch normalization where a sample has one value', () => {
+  it('keeps batch normalization if a sample has one value', () => {
     const options = { to: 'auto', inputShape: [1], replicas: 2, replicaBatch: 2 } as const;
     expect(convertNorm(batchNorm(1), options)).toEqual(batchNorm(1, { sync: 'all' }));
   });
@@ -181,7 +181,7 @@ describe('convertNorm to auto', () => {
   });
 });
 
-describe('convertNorm refuses, and names layer, value and choice:', () => {
+describe('convertNorm refuses, and names the layer, the value and the alternatives:', () => {
   const empty = { ...batchNorm(3), channels: 0 };
   const wide = conv2d(3, 8, { kernel: 3 });
   it.each<[string, LayerSpec, ConvertNormOptions, RegExp]>([

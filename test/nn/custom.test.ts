@@ -26,7 +26,7 @@ describe('a custom layer', () => {
   describeReference(CASES, { ...FLOAT32_SUMS, wide: 1e-12 });
   describeDifferences(CASES);
 
-  it('is handed its options, and its parameters start as it says', () => {
+  it('gets its options, and its parameters start as it specifies', () => {
     const run = sampleRun(CASES[1]!, [2]);
     const { parameters: _given, ...bare } = run;
     const { y, parameters } = runLayer(bare);
@@ -34,7 +34,7 @@ describe('a custom layer', () => {
     expect(y).toEqual(run.x.map((value) => 2 * value));
   });
 
-  it('whose module is not loaded yet has unknown shapes', () => {
+  it('has unknown shapes while its module is not loaded', () => {
     const kind = customKindOf(custom('file:///not/loaded.mjs'));
     expect(kind.outputShape(custom('file:///not/loaded.mjs'), [2, 3], '0.custom')).toEqual([
       Number.NaN,
@@ -86,7 +86,7 @@ describe('a custom layer', () => {
     expect(make).toThrow(message);
   });
 
-  it('has options that JSON gives back as they were, whatever they are', () => {
+  it('has options that survive JSON unchanged', () => {
     fc.assert(
       fc.property(
         fc.anything({ withSparseArray: true, withMap: true, withDate: true }),
@@ -106,7 +106,7 @@ describe('a custom layer', () => {
     );
   });
 
-  it('needs a URL, a module that is there, and a function as its default export', async () => {
+  it('needs a URL, an existing module, and a function as its default export', async () => {
     expect(() => custom('./swish.js')).toThrow(UsageError);
     const missing = new URL('./missing.mjs', import.meta.url).href;
     await expect(loadModules([missing], true)).rejects.toThrow('cannot be imported: ');

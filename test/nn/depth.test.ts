@@ -26,7 +26,7 @@ function nested(depth: number, wrap: Wrap): LayerSpec {
   return model;
 }
 
-/** Everything that walks over a model. */
+/** Everything that traverses a model. */
 const WALKS: readonly (readonly [string, (model: LayerSpec) => unknown])[] = [
   ['sequential', (model) => sequential([model])],
   ['residual', (model) => residual(model)],
@@ -40,7 +40,7 @@ const WALKS: readonly (readonly [string, (model: LayerSpec) => unknown])[] = [
 ];
 
 describe.each(WALKS)('%s', (_, walk) => {
-  it.each(WRAPS)('refuses 5000 levels of %s, and takes as many as are allowed', (_name, wrap) => {
+  it.each(WRAPS)('refuses 5000 levels of %s, and accepts the maximum', (_name, wrap) => {
     const tooDeep = (): unknown => walk(nested(5000, wrap));
     expect(tooDeep).toThrow(UsageError);
     expect(tooDeep).toThrow(/nested deeper than 32 sequential and residual/);
@@ -56,7 +56,7 @@ describe.each(WALKS)('%s', (_, walk) => {
 });
 
 describe('a trainer', () => {
-  it('refuses a model that is nested too deeply before it starts a thread', async () => {
+  it('refuses a model that is nested too deeply before starting a thread', async () => {
     const data = synthetic({ train: 8, test: 0, shape: [10] });
     const model = nested(5000, WRAPS[0]![1]);
     const started = Trainer.start({ model, data, optimizer: sgd({ lr: 0.1 }) });

@@ -1,5 +1,5 @@
-// Values that backward derives instead of finding them stored: which ones, and that what is
-// computed from them has the same bits.
+// Values that backward derives instead of reading them: which ones, and that results have the same
+// bits.
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
@@ -27,7 +27,7 @@ const conv = (from: number, to: number, options: Partial<Conv2dOptions> = {}): L
 const graphOf = (model: LayerSpec, inputShape: Shape): Graph =>
   fuseGraph(buildGraph(model, inputShape));
 
-/** Whether the output of a layer is derived, by the layer's place. */
+/** Whether the output of a layer is derived, by the layer's path. */
 function derivedIn(graph: Graph): readonly string[] {
   return [...new Set([...derivedValues(graph).values()].map(({ path }) => path))];
 }
@@ -38,7 +38,7 @@ const block = (channels: number, act: LayerSpec = relu()): LayerSpec =>
   );
 
 describe('what backward derives', () => {
-  it('is what a normalization wrote and only convolutions read', () => {
+  it('is the output of a normalization that only convolutions read', () => {
     const layers = [conv(3, 8), batchNorm(8), relu(), conv(8, 8)];
     expect(derivedIn(graphOf(sequential(layers), [9, 9, 3]))).toEqual(['1.batchNorm']);
     // A tanh reads its output, all samples at once.
@@ -46,7 +46,7 @@ describe('what backward derives', () => {
     expect(derivedIn(graphOf(bent, [9, 9, 3]))).toEqual(['1.batchNorm']);
   });
 
-  it('is nothing where the sample would not stay in the cache', () => {
+  it('is nothing if the sample would not stay in the cache', () => {
     const layers = [conv(3, 8), batchNorm(8), relu(), conv(8, 8)];
     expect(derivedIn(graphOf(sequential(layers), [150, 150, 3]))).toEqual([]);
   });
@@ -56,7 +56,7 @@ describe('what backward derives', () => {
     expect(derivedIn(fuseGraph(freezeGraph(graph, ['0.*', '1.*'])))).toEqual([]);
   });
 
-  it('is every other sum of a chain of residuals', () => {
+  it('is every other sum in a chain of residuals', () => {
     const body = sequential([conv(8, 8), batchNorm(8)]);
     const chain = [1, 2, 3, 4].flatMap(() => [residual(body), relu()]);
     const graph = graphOf(sequential([conv(3, 8), ...chain, conv(8, 8)]), [9, 9, 3]);

@@ -17,12 +17,12 @@ const modelWith = (algorithm: ConvAlgorithm) =>
   ]);
 
 describe('directConvolutions', () => {
-  it('asks all convolutions to be direct, and changes nothing else', () => {
+  it('makes all convolutions direct, and changes nothing else', () => {
     expect(directConvolutions(modelWith('auto'))).toEqual(modelWith('direct'));
     expect(directConvolutions(modelWith('direct'))).toEqual(modelWith('direct'));
   });
 
-  it('is told by what convolutions ask for', () => {
+  it('is detected from the algorithms of the convolutions', () => {
     const layers = (['direct', 'auto', 'direct'] as const).map((algorithm) =>
       conv2d(16, 16, { kernel: 3, algorithm }),
     );
@@ -32,7 +32,7 @@ describe('directConvolutions', () => {
     expect(convAlgorithmsOf(batchNorm(4))).toEqual([]);
   });
 
-  it('takes models that were written before there was a choice', () => {
+  it('reads models from before there was a choice', () => {
     const written = JSON.stringify(modelWith('auto')).replaceAll(/,"algorithm":"auto"/g, '');
     expect(written).not.toContain('algorithm');
     const old = JSON.parse(written);

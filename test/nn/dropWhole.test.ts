@@ -1,5 +1,5 @@
-// Dropout of whole channels and samples: what is dropped is told by the plain random stream, what
-// comes out by PyTorch's numbers.
+// Dropout of whole channels and samples: the plain random stream shows what is dropped, PyTorch's
+// numbers show the outputs.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
@@ -28,29 +28,32 @@ describe.each(LAYERS)('$kind.kind', ({ kind, spec, partOf }) => {
   const bind = (options = {}) =>
     bindAlone(kind as typeof dropPathKind, spec as never, { ...OPTIONS, ...options });
 
-  it.each(MODES)('drops the parts that its random words say, both ways, %s build', (mode) => {
-    const run = bind({ mode });
-    run.step.step = 17;
-    run.step.firstSample = 9;
-    run.x.set(testValues(run.x.length));
-    run.dy.set(testValues(run.dy.length, 1, 5));
-    run.layer.forward();
-    run.layer.backward();
-    const random = new RandomStream();
-    const seen = new Set<boolean>();
-    for (let s = 0; s < OPTIONS.capacity; s++) {
-      random.reset(SEED, Purpose.dropout + 256 * OPTIONS.index, 17, 9 + s);
-      const kept = Array.from({ length: CHANNELS }, () => random.nextUint32() >= P * 2 ** 32);
-      for (let e = 0; e < SIZE; e++) {
-        const isKept = kept[partOf(e)]!;
-        const scaled = (v: number) => (isKept ? Math.fround(v * SCALE) : 0);
-        seen.add(isKept);
-        expect(run.y[s * SIZE + e]).toBe(scaled(run.x[s * SIZE + e]!));
-        expect(run.dx[s * SIZE + e]).toBe(scaled(run.dy[s * SIZE + e]!));
+  it.each(MODES)(
+    'drops the parts that its random words select, forward and backward, %s build',
+    (mode) => {
+      const run = bind({ mode });
+      run.step.step = 17;
+      run.step.firstSample = 9;
+      run.x.set(testValues(run.x.length));
+      run.dy.set(testValues(run.dy.length, 1, 5));
+      run.layer.forward();
+      run.layer.backward();
+      const random = new RandomStream();
+      const seen = new Set<boolean>();
+      for (let s = 0; s < OPTIONS.capacity; s++) {
+        random.reset(SEED, Purpose.dropout + 256 * OPTIONS.index, 17, 9 + s);
+        const kept = Array.from({ length: CHANNELS }, () => random.nextUint32() >= P * 2 ** 32);
+        for (let e = 0; e < SIZE; e++) {
+          const isKept = kept[partOf(e)]!;
+          const scaled = (v: number) => (isKept ? Math.fround(v * SCALE) : 0);
+          seen.add(isKept);
+          expect(run.y[s * SIZE + e]).toBe(scaled(run.x[s * SIZE + e]!));
+          expect(run.dx[s * SIZE + e]).toBe(scaled(run.dy[s * SIZE + e]!));
+        }
       }
-    }
-    expect(seen.size).toBe(2);
-  });
+      expect(seen.size).toBe(2);
+    },
+  );
 
   it('is the identity in evaluation', () => {
     const run = bind();
@@ -84,7 +87,7 @@ describe('the specs', () => {
     expect(() => dropout2d(1)).toThrow(/dropout2d p: expected .*, got 1/);
   });
 
-  it('dropout2d takes images alone', () => {
+  it('dropout2d accepts only images', () => {
     expect(() => dropout2dKind.outputShape(dropout2d(), [7], '3.dropout2d')).toThrow(
       /input of 3\.dropout2d: expected an image, height x width x channels.*, got "7"/,
     );
@@ -134,7 +137,7 @@ describe.each(BUILDS)('drop kernels, %s build', (build) => {
     return scales;
   }
 
-  it("give PyTorch's numbers for dropout2d, where it dropped the same channels", () => {
+  it("give PyTorch's numbers for dropout2d with the same dropped channels", () => {
     const golden = goldenOf('dropout2d');
     const [samples, height, width, channels] = golden.input.shape as [
       number,
@@ -159,7 +162,7 @@ describe.each(BUILDS)('drop kernels, %s build', (build) => {
     }
   });
 
-  it("give torchvision's numbers for dropPath, where it dropped the same samples", () => {
+  it("give torchvision's numbers for dropPath with the same dropped samples", () => {
     const golden = goldenOf('dropPath');
     const samples = golden.input.shape[0]!;
     const size = golden.input.data.length / samples;

@@ -12,44 +12,47 @@ const SEED = 3 * 2 ** 32 + 2 ** 31 + 5;
 const OPTIONS = { inputShape: [3, 3, 5], capacity: 4, seed: SEED, index: 2 };
 
 describe('dropout', () => {
-  it('has p 0.5 by default and takes p from 0 to below 1', () => {
+  it('has p 0.5 by default and accepts p from 0 to below 1', () => {
     expect([dropout(), dropout(0), dropout(0.1)].map(({ p }) => p)).toEqual([0.5, 0, 0.1]);
     for (const p of [-0.1, 1, Number.NaN]) expect(() => dropout(p)).toThrow(UsageError);
   });
 
-  it('has thresholds that are unsigned 32-bit numbers, also next to p = 1', () => {
+  it('has thresholds that are unsigned 32-bit numbers, even close to p = 1', () => {
     expect(dropoutThreshold(0)).toBe(0);
     expect(dropoutThreshold(0.5)).toBe(2 ** 31);
     expect(dropoutThreshold(1 - Number.EPSILON)).toBe(2 ** 32 - 1);
   });
 
-  it('keys layers apart from each other and from other purposes', () => {
+  it('gives layers different keys from each other and from other purposes', () => {
     const keys = [0, 1, 2, 1000].map(dropoutKey);
     expect(new Set([...keys, ...Object.values(Purpose)]).size).toBe(
       keys.length + Object.keys(Purpose).length - 1,
     );
   });
 
-  it.each(MODES)('keeps what its random words say, forward and backward, %s build', (mode) => {
-    const p = 0.3;
-    const run = bindAlone(dropoutKind, dropout(p), { ...OPTIONS, mode });
-    run.step.step = 17;
-    run.step.firstSample = 6;
-    run.x.set(testValues(run.x.length));
-    run.dy.set(testValues(run.dy.length, 1, 5));
-    run.layer.forward();
-    run.layer.backward();
-    const scale = Math.fround(1 / (1 - p));
-    const random = new RandomStream();
-    for (let s = 0; s < 4; s++) {
-      random.reset(SEED, Purpose.dropout + 256 * OPTIONS.index, 17, 6 + s);
-      for (let e = s * 45; e < (s + 1) * 45; e++) {
-        const kept = random.nextUint32() >= p * 2 ** 32;
-        expect(run.y[e]).toBe(kept ? Math.fround(run.x[e]! * scale) : 0);
-        expect(run.dx[e]).toBe(kept ? Math.fround(run.dy[e]! * scale) : 0);
+  it.each(MODES)(
+    'keeps the elements that its random words select, forward and backward, %s build',
+    (mode) => {
+      const p = 0.3;
+      const run = bindAlone(dropoutKind, dropout(p), { ...OPTIONS, mode });
+      run.step.step = 17;
+      run.step.firstSample = 6;
+      run.x.set(testValues(run.x.length));
+      run.dy.set(testValues(run.dy.length, 1, 5));
+      run.layer.forward();
+      run.layer.backward();
+      const scale = Math.fround(1 / (1 - p));
+      const random = new RandomStream();
+      for (let s = 0; s < 4; s++) {
+        random.reset(SEED, Purpose.dropout + 256 * OPTIONS.index, 17, 6 + s);
+        for (let e = s * 45; e < (s + 1) * 45; e++) {
+          const kept = random.nextUint32() >= p * 2 ** 32;
+          expect(run.y[e]).toBe(kept ? Math.fround(run.x[e]! * scale) : 0);
+          expect(run.dx[e]).toBe(kept ? Math.fround(run.dy[e]! * scale) : 0);
+        }
       }
-    }
-  });
+    },
+  );
 
   it('is the identity in evaluation', () => {
     const run = bindAlone(dropoutKind, dropout(0.9), OPTIONS);

@@ -28,7 +28,7 @@ describe('explainNorms', () => {
     expect(values).toEqual([24, 120, 24, 12, 0, 120, 24, 6, 6, 48, 8]);
   });
 
-  it('says what auto takes and why', () => {
+  it('says what auto chooses and why', () => {
     const model = sequential([batchNorm(8, { sync: 'all' }), batchNorm(8, { sync: 1 })]);
     expect(explainNorms(model, run)).toEqual([
       {

@@ -52,7 +52,7 @@ describe('filterResponseNorm', () => {
     });
   });
 
-  it('gives the gradient of what lies on the threshold to the threshold', () => {
+  it('gives the gradient of values on the threshold to the threshold', () => {
     const spec = filterResponseNorm(1);
     const run = {
       ...sampleRun({ name: '', spec, inputShape: [3, 1] }, [1]),
@@ -78,7 +78,7 @@ describe('filterResponseNorm', () => {
     }
   });
 
-  it('names the layer, value and choice of what does not fit', () => {
+  it('names the layer, the invalid value and the alternatives', () => {
     const { outputShape } = filterResponseNormKind;
     expect(() => outputShape(filterResponseNorm(4), [3, 5], '1.filterResponseNorm')).toThrow(
       /input of 1\.filterResponseNorm: expected a shape with 4 channels last.*, got "3x5"/,

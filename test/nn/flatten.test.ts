@@ -15,7 +15,7 @@ describe('flatten', () => {
     expect(flattenKind.outputShape(flatten(), input, '1.flatten')).toEqual(expected);
   });
 
-  it('touches no memory and keeps none, because its output is its input', () => {
+  it('uses no memory, because its output is its input', () => {
     const run = bindAlone(flattenKind, flatten(), { inputShape: [2, 2, 2], capacity: 2 });
     const x = testValues(16);
     run.x.set(x);

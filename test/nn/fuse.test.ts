@@ -1,4 +1,5 @@
-// Relus and adds that are part of the layer before them: what is taken in, and that the bits stay.
+// Relus and adds that are fused into the layer before them: which ones, and that the bits do not
+// change.
 
 import { describe, expect, it } from 'vitest';
 import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
@@ -92,7 +93,7 @@ describe('a relu or an add after a normalization', () => {
     }
   });
 
-  it('leaves the list of operations; a relu that follows another layer stays', () => {
+  it('disappears from the list of operations; a relu that follows another layer stays', () => {
     const model = sequential([
       linear(6, 6),
       relu(),
@@ -116,7 +117,7 @@ describe('a relu or an add after a normalization', () => {
     expect(graph.output).toBe(6);
   });
 
-  it('is gone from resnet20 altogether, and so is the activation before it', () => {
+  it('is completely gone from resnet20, and so is the activation before it', () => {
     const purpose = { inputShape: [32, 32, 3] as const, classes: 10 };
     const graph = buildGraph(namedModel('resnet20', purpose), [32, 32, 3]);
     const fused = fuseGraph(graph);
@@ -164,7 +165,7 @@ describe('an add', () => {
     expect(addsOf(residual(same, branch), relu())).toEqual(projected);
   });
 
-  it('stays where something else runs last', () => {
+  it('stays if something else runs last', () => {
     const alone = { takers: [], left: ['0.residual'] };
     for (const last of [
       relu(),
@@ -177,7 +178,7 @@ describe('an add', () => {
     }
     expect(addsOf(residual(sequential([same, norm]), same), relu())).toEqual(alone);
     expect(addsOf(residual(sequential([])), norm)).toEqual(alone);
-    // The inner one is taken in; its sum is no norm's output any more.
+    // The inner one is fused; its sum is no longer the output of a norm.
     expect(addsOf(residual(residual(sequential([same, norm]))), relu())).toEqual({
       takers: ['0.residual.body.body.1.batchNorm, relu false'],
       left: ['0.residual'],
@@ -214,7 +215,7 @@ describe('in a model that does not train', () => {
   const inputShape = [10, 9, 1] as const;
   const fused = fuseGraph(buildGraph(model, inputShape), { trains: false });
 
-  it('convolutions take relus and adds in, with a bias, and not depthwise', () => {
+  it('convolutions with a bias absorb relus and adds, unless depthwise', () => {
     const named = (isTaken: (o: LayerOperation) => boolean) =>
       fused.operations.flatMap((o) => (o.op === 'layer' && isTaken(o) ? [o.path] : []));
     expect(named((o) => o.spec.kind === 'conv2d' && o.isRelu)).toEqual([
@@ -234,7 +235,7 @@ describe('in a model that does not train', () => {
     ).toHaveLength(5);
   });
 
-  it.each(MODES)('outputs have the bits of operations apart, %s', (mode) => {
+  it.each(MODES)('outputs have the bits of separate operations, %s', (mode) => {
     const own = synthetic({ train: 16, test: 0, shape: [10, 9, 1], classes: 4 });
     const outputsOf = (fuse: boolean): Float32Array => {
       const options = { optimizer: adam({ lr: 0.01 }), replicas: 1, workers: 1, globalBatch: 3 };

@@ -13,7 +13,7 @@ const conv = (from: number, to: number, stride = 1) =>
   conv2d(from, to, { kernel: 3, padding: 1, stride });
 
 describe('the graph of a model', () => {
-  it('lists its layers with their places and shapes', () => {
+  it('lists its layers with their positions and shapes', () => {
     const model = sequential([conv(3, 8, 2), relu(), sequential([globalAvgPool(), linear(8, 5)])]);
     const { operations, shapes, output } = buildGraph(model, [7, 8, 3]);
     expect(operations.map(({ path }) => path)).toEqual([
@@ -31,7 +31,7 @@ describe('the graph of a model', () => {
     expect(operations.map(({ path }) => path)).toEqual(['linear']);
   });
 
-  it('makes fork, branches and add of a residual; every value has one consumer', () => {
+  it('turns a residual into fork, branches and add; every value has one consumer', () => {
     const body = sequential([conv(4, 4), batchNorm(4)]);
     const model = sequential([residual(residual(body), conv(4, 4)), relu()]);
     const { operations, output } = buildGraph(model, [5, 5, 4]);
@@ -75,8 +75,8 @@ describe('the graph of a model', () => {
   });
 });
 
-describe('a model that is put together', () => {
-  it('is checked as far as its first layer tells', () => {
+describe('a model that is being composed', () => {
+  it('is checked as far as its first layer allows', () => {
     expect(() => sequential([conv(3, 16), batchNorm(12)])).toThrow(
       /input of 1\.batchNorm: expected a shape with 12 channels last.*, got "\?x\?x16"/,
     );
@@ -84,7 +84,7 @@ describe('a model that is put together', () => {
     expect(() => residual(sequential([conv(4, 8)]))).toThrow(UsageError);
   });
 
-  it('passes where the shapes may fit', () => {
+  it('passes if the shapes may fit', () => {
     const model = sequential([conv(3, 16), maxPool({ kernel: 2 }), flatten(), linear(400, 10)]);
     expect(() => checkModelShapes(model)).not.toThrow();
     expect(() => sequential([relu(), batchNorm(3)])).not.toThrow();

@@ -102,7 +102,7 @@ describe('a graph', () => {
     expect(parseModel(JSON.parse(JSON.stringify(spec)))).toEqual(spec);
   });
 
-  it('splits a value in parts that make up all of it', () => {
+  it('splits a value into parts that cover all of it', () => {
     const spec = graph((x) => concat(split(x, [[2], [3, 1], [4]]).map((y) => y.apply(flatten()))));
     expect(buildGraph(spec, [3, 3, 1]).shapes.at(-1)).toEqual([9]);
     expect(() => buildGraph(spec, [10])).toThrow('0.reshape');
@@ -137,7 +137,7 @@ describe('a graph', () => {
     expect(taken.map(({ path }) => path)).toEqual(['2.batchNorm']);
   });
 
-  it('takes a sum into the norm before it only where that is one of its inputs', () => {
+  it('fuses a sum into the norm before it only if that is one of its inputs', () => {
     const spec = graph((x) => {
       const [a, b] = [x.apply(conv(3, 3)), x.apply(conv(3, 3))];
       const c = x.apply(conv(3, 3), batchNorm(3));
@@ -181,7 +181,7 @@ describe('a graph', () => {
   });
 });
 
-describe('a graph that cannot be', () => {
+describe('an invalid graph', () => {
   const node = (name: string, layer: unknown, ...from: string[]) => ({ name, layer, from });
   const graphOf = (...nodes: unknown[]) => ({ kind: 'graph', nodes, output: 'y' });
 

@@ -1,4 +1,4 @@
-// The groups that group normalization takes where none are asked for.
+// The default groups of group normalization.
 
 import { describe, expect, it } from 'vitest';
 import { defaultNumGroups, largestDivisor } from '../../src/nn/convert/groupRule.ts';
@@ -18,7 +18,7 @@ describe('defaultNumGroups', () => {
     [512, 32],
     [1024, 32],
     [2048, 32],
-  ])('makes groups of 16 channels of wide layers: of %d channels %d', (channels, numGroups) => {
+  ])('makes groups of 16 channels in wide layers: %d channels give %d', (channels, numGroups) => {
     expect(defaultNumGroups(channels, undefined)).toBe(numGroups);
   });
 
@@ -33,7 +33,7 @@ describe('defaultNumGroups', () => {
     [74, 2],
     [100, 5],
     [513, 27],
-  ])('takes a divisor of %d channels, %d', (channels, numGroups) => {
+  ])('uses a divisor of %d channels, %d', (channels, numGroups) => {
     expect(defaultNumGroups(channels, undefined)).toBe(numGroups);
   });
 
@@ -46,7 +46,7 @@ describe('defaultNumGroups', () => {
     }
   });
 
-  it('makes groups of at least 16 values where the shape tells, unless a sample has fewer', () => {
+  it('makes groups of at least 16 values if the shape is known, unless a sample has fewer', () => {
     for (const channels of CHANNELS.slice(0, 130)) {
       for (const shape of [[channels], [2, channels], [3, 3, channels]]) {
         const values = shape.reduce((product, size) => product * size);

@@ -1,4 +1,4 @@
-// Layers that move pixels: specs, shapes, PyTorch's numbers. Maths: test/kernels.
+// Layers that move pixels: specs, shapes, PyTorch's numbers. Math: test/kernels.
 
 import { describe, expect, it } from 'vitest';
 import { padKind, sliceKind } from '../../src/nn/images/borderKinds.ts';
@@ -30,7 +30,7 @@ describe('upsample', () => {
     ]);
   });
 
-  it('refuses both and neither, parts of a pixel, and what is not an image', () => {
+  it('refuses both and neither, fractions of a pixel, and inputs that are not images', () => {
     expect(() => upsample({})).toThrow('upsample needs scale or size');
     expect(() => upsample({ scale: 2, size: 4 })).toThrow('scale or size, and not both');
     expect(() => upsample({ scale: 1.5 })).toThrow('upsample scale');
@@ -42,7 +42,7 @@ describe('upsample', () => {
 });
 
 describe('pad and slice', () => {
-  it('take sides that are not named for 0, and axes that are not named whole', () => {
+  it('treat missing sides as 0, and keep missing axes whole', () => {
     expect(pad({ left: 2 })).toEqual({ kind: 'pad', top: 0, bottom: 0, left: 2, right: 0 });
     expect(pad(1)).toEqual({ kind: 'pad', top: 1, bottom: 1, left: 1, right: 1 });
     const spec = slice({ columns: [1, 3] });
@@ -75,7 +75,7 @@ describe('pad and slice', () => {
     );
   });
 
-  it('refuse sides and ranges that are none', () => {
+  it('refuse invalid sides and ranges', () => {
     expect(() => pad(-1)).toThrow(/pad: expected .*, got -1/);
     expect(() => pad({ top: 0.5 })).toThrow(/pad top: expected .*, got 0\.5/);
     expect(() => pad({ upper: 1 } as never)).toThrow('unknown option upper');
@@ -97,7 +97,7 @@ describe('pad and slice', () => {
     );
   });
 
-  it('leave what is beyond the samples of a step alone', () => {
+  it('do not touch memory beyond the samples of a step', () => {
     const run = bindAlone(padKind, pad(1), { inputShape: [2, 2, 1], capacity: 3 });
     run.x.fill(2);
     run.step.countSamples = 2;

@@ -15,7 +15,7 @@ function deviation(values: Float32Array): number {
 }
 
 describe('initial values', () => {
-  it('are constant where the layer says so', () => {
+  it('are constant if the layer says so', () => {
     expect(filled({ kind: 'constant', value: 1.5 }, 1, 0, 3)).toEqual(
       new Float32Array(3).fill(1.5),
     );
@@ -45,7 +45,7 @@ describe('initial values', () => {
     expect(within).toBeCloseTo(0.683, 1);
   });
 
-  it('depend on seed, tensor and place alone', () => {
+  it('depend only on seed, tensor and position', () => {
     const init = { kind: 'torch', ...FANS } as const;
     expect(filled(init, 1, 0, 5)).toEqual(filled(init, 1, 0, 9).slice(0, 5));
     expect(filled(init, 2, 0, 5)).not.toEqual(filled(init, 1, 0, 5));

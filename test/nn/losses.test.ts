@@ -110,7 +110,7 @@ describe('a loss', () => {
     expect(evaluated.gradient).toEqual(new Float32Array(10).fill(Number.NaN));
   });
 
-  it('flags right classes, and meanSquaredError leaves the flags alone', () => {
+  it('flags correct classes, and meanSquaredError does not touch the flags', () => {
     const output = Float32Array.of(1, 3, 2, 5, 4, 5);
     const found = runLoss(crossEntropy(), output, Int32Array.of(1, 2), { count: 2 });
     expect(Array.from(found.correct)).toEqual([1, 0]);

@@ -29,7 +29,7 @@ describe('the JSON schema of models', () => {
     });
   });
 
-  it('has every field of every layer, with what it may be and what it is for', () => {
+  it('has every field of every layer, with its range and purpose', () => {
     const { $defs } = JSON.parse(read('schema/model.schema.json')) as {
       $defs: Record<string, { description: string; properties: Record<string, object> }>;
     };
@@ -58,7 +58,7 @@ describe('the JSON schema of models', () => {
     }
   });
 
-  it('says the defaults that builders fill in, unless they follow another field', () => {
+  it('has the defaults that builders fill in, unless they depend on another field', () => {
     const { $defs } = modelSchema();
     const fieldsOf = (kind: string) => ($defs[kind] as { properties: object }).properties;
     expect(fieldsOf('conv2d')).toMatchObject({
@@ -70,19 +70,19 @@ describe('the JSON schema of models', () => {
     expect(fieldsOf('batchRenorm')).toMatchObject({ momentum: { default: 0.01 } });
   });
 
-  it.each(MODEL_NAMES)('takes %s, whole and short, with $schema', (name) => {
+  it.each(MODEL_NAMES)('accepts %s, in full and short form, with $schema', (name) => {
     const model = namedModel(name, modelCard(name).purpose);
     expect(schemaErrors(model)).toEqual([]);
     expect(schemaErrors({ $schema: './model.schema.json', ...shortSpec(model) })).toEqual([]);
     expect(parseModel(shortSpec(model))).toEqual(model);
   });
 
-  it('takes graphs in graphs', () => {
+  it('accepts graphs in graphs', () => {
     const inner = graph((x) => x.apply('deep', relu()));
     expect(schemaErrors(graph((x) => x.apply(inner)))).toEqual([]);
   });
 
-  it('takes heads', () => {
+  it('accepts heads', () => {
     const model = graph((x) => ({ main: x, aux: x.apply('a', relu()), deep_2: x }));
     expect(model).toMatchObject({ output: 'input', heads: { aux: 'a', deep_2: 'input' } });
     expect(schemaErrors(model)).toEqual([]);

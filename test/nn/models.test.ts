@@ -1,4 +1,4 @@
-// The models by name: their sizes as published and as torchvision has them, and what they refuse.
+// The named models: their sizes as published and as in torchvision, and what they refuse.
 
 import { describe, expect, it } from 'vitest';
 import { buildGraph, type LayerOperation, parametersOf } from '../../src/nn/graph/graph.ts';
@@ -25,7 +25,7 @@ function namesOf(name: ModelName): readonly string[] {
     .flatMap((layer) => parametersOf(layer, graph).map((entry) => `${layer.path}.${entry.name}`));
 }
 
-describe('models by name', () => {
+describe('named models', () => {
   it.each(Object.entries(PUBLISHED))(
     '%s has the published size',
     (name, [parameters, millions]) => {
@@ -37,7 +37,7 @@ describe('models by name', () => {
     },
   );
 
-  it.each(MODEL_NAMES)('%s is data, and ends in its classes for small images, too', (name) => {
+  it.each(MODEL_NAMES)('%s is data, and ends in its classes even for small images', (name) => {
     const inputShape = [32, 32, 3];
     const model = namedModel(name, { inputShape, classes: 7 });
     expect(parseModel(JSON.parse(JSON.stringify(model)))).toEqual(model);
@@ -62,7 +62,7 @@ describe('models by name', () => {
     expect(namesOf('densenet121').slice(-2)).toEqual(['classifier.weight', 'classifier.bias']);
   });
 
-  it('is as wide as asked for, and starts as asked for', () => {
+  it('has the requested width, stem and initial weights', () => {
     const inputShape = [64, 64, 3];
     const widthOf = (width: number) =>
       buildGraph(namedModel('resnet18', { inputShape, classes: 5, width }), inputShape).shapes;

@@ -29,7 +29,7 @@ describe('leafPaths', () => {
 });
 
 describe('normsOf', () => {
-  it('names each normalization once, with what decides its statistics', () => {
+  it('names each normalization once, with the settings of its statistics', () => {
     const model = sequential([
       batchNorm(4),
       batchNorm(4, { eps: 1 }),

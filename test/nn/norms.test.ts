@@ -115,7 +115,7 @@ describe('batchNorm', () => {
     expect(buffers['batchNorm.numBatchesTracked']).toEqual(Float64Array.of(1));
   });
 
-  it('cannot take the variance of one value, and says what can', () => {
+  it('cannot compute the variance of one value, and suggests an alternative', () => {
     const item = { name: '', spec: batchNorm(3), inputShape: [3] };
     const x = new Float32Array(9);
     const start = () => runLayer({ ...item, shards: [2, 1], x });
@@ -157,7 +157,7 @@ describe('batchNorm', () => {
     );
   });
 
-  it('takes samples of any rank', () => {
+  it('accepts samples of any rank', () => {
     for (const shape of [[4], [9, 4], [9, 8, 4], [3, 9, 8, 4]]) {
       expect(batchNormKind.outputShape(batchNorm(4), shape, '0.batchNorm')).toEqual(shape);
     }
@@ -168,13 +168,13 @@ describe('batchNorm in virtual batches', () => {
   describeReference(GHOSTS, ROUNDED_ONCE);
   describeDifferences(GHOSTS);
 
-  it('is batch normalization where a shard fits in one', () => {
+  it('is batch normalization if a shard fits in one', () => {
     const item = { name: '', spec: batchNorm(5, { virtualBatch: 4 }), inputShape: IMAGE };
     const run = sampleRun(item, [4, 3, 0, 2]);
     expect(runLayer(run)).toEqual(runLayer({ ...run, spec: batchNorm(5) }));
   });
 
-  it('joins a rest of one value per channel to the virtual batch before it', () => {
+  it('merges a remainder of one value per channel into the virtual batch before it', () => {
     const item = { name: '', spec: batchNorm(3, { virtualBatch: 2 }), inputShape: [3] };
     const run = sampleRun(item, [5, 2]);
     const whole = runLayer(run);
@@ -217,7 +217,7 @@ describe('frozen batchNorm', () => {
   describeReference(FROZEN, ROUNDED_ONCE);
   describeDifferences(FROZEN);
 
-  it('leaves its running statistics, weight and bias as they are, and trains nothing', () => {
+  it('does not change its running statistics, weight and bias, and trains nothing', () => {
     const found = runLayer(sampleRun(FROZEN[0]!, [3, 0, 2]));
     expect(found.gradients).toEqual({});
     for (const [name, values] of Object.entries(FROZEN_BUFFERS)) {
@@ -226,14 +226,14 @@ describe('frozen batchNorm', () => {
     expect(found.buffers['batchNorm.numBatchesTracked']).toEqual(Float64Array.of(0));
   });
 
-  it('exchanges nothing, and takes one value per channel', () => {
+  it('exchanges nothing, and accepts one value per channel', () => {
     const spec = batchNorm(5, { frozen: true, sync: 'all' });
     expect(batchNormKind.reductions!(spec, [5])).toEqual([]);
     const run = sampleRun({ ...FROZEN[0]!, spec, inputShape: [5] }, [1, 0]);
     expectReference(run, runLayer(run), ROUNDED_ONCE);
   });
 
-  it('is in training what batchNorm is in evaluation', () => {
+  it('works in training like batchNorm in evaluation', () => {
     const run = sampleRun(FROZEN[0]!, [3, 2]);
     const { dy: _dy, ...forward } = run;
     const parameters = {
@@ -287,7 +287,7 @@ describe('instanceNorm', () => {
   describeGoldenLayer('instanceNorm', ROUNDED_ONCE);
   describeDifferences(INSTANCE_NORMS);
 
-  it('averages the statistics of all samples alike, whatever the shards', () => {
+  it('averages the statistics of all samples equally, for any shards', () => {
     const spec = instanceNorm(2, { trackRunningStats: true, momentum: 1 });
     const item = { name: '', spec, inputShape: [2, 2] };
     // Channel 0: means 2, 5, 0 and unbiased variances 2, 8, 0; channel 1: 1, 1, 4 and 2, 0, 8.

@@ -88,7 +88,7 @@ const specs: readonly LayerSpec[] = [
 const throughJson = (spec: unknown): unknown => JSON.parse(JSON.stringify(spec));
 
 describe('parseModel', () => {
-  it('ignores $schema at the top, and there alone', () => {
+  it('ignores $schema only at the top', () => {
     const $schema = './model.schema.json';
     expect(parseModel({ $schema, kind: 'relu' })).toEqual(relu());
     const inner = { kind: 'sequential', layers: [{ $schema, kind: 'relu' }] };
@@ -112,7 +112,7 @@ describe('parseModel', () => {
     expect(parseModel({ kind: 'batchNorm', channels: 3 }, 'model')).toEqual(batchNorm(3));
   });
 
-  it('takes sync for all, as the builders do', () => {
+  it('treats sync as all, like the builders', () => {
     for (const spec of [
       batchNorm(3, { sync: 'all' }),
       batchRenorm(3, { sync: 'all' }),
@@ -127,7 +127,7 @@ describe('parseModel', () => {
     expect(rnn(3, 2, { norm: 'batch', sync: 'sync' }).sync).toBe('all');
   });
 
-  it('names the layer by its place in the file', () => {
+  it('names the layer by its path in the file', () => {
     const broken = { kind: 'linear', inFeatures: 'many', outFeatures: 2 };
     const inner = { kind: 'sequential', layers: [{ kind: 'relu' }, broken] };
     const json = { kind: 'sequential', layers: [{ kind: 'residual', body: inner }] };

@@ -1,4 +1,4 @@
-// Pool layers: specs, shapes, PyTorch's numbers, and what they touch. Maths: test/kernels.
+// Pool layers: specs, shapes, PyTorch's numbers, and the memory they touch. Math: test/kernels.
 
 import { describe, expect, it } from 'vitest';
 import { adaptiveAvgPoolKind, adaptiveMaxPoolKind } from '../../src/nn/conv/adaptivePoolKinds.ts';
@@ -39,7 +39,7 @@ describe('pool specs', () => {
     ]);
   });
 
-  it('take paddings of all sides below the kernel', () => {
+  it('accept padding per side below the kernel size', () => {
     const sides = { top: 2, bottom: 0, left: 0, right: 1 };
     expect(maxPool({ kernel: 3, padding: { top: 2, right: 1 } }).padding).toEqual(sides);
     expect(() => maxPool({ kernel: 3, padding: { top: 3 } })).toThrow(
@@ -49,7 +49,7 @@ describe('pool specs', () => {
     expect(avgPoolKind.outputShape(same, [5, 8, 2], '')).toEqual([3, 4, 2]);
   });
 
-  it('to a given size take a number for both axes, and images only', () => {
+  it('to a given size accept a number for both axes, and only images', () => {
     expect(adaptiveAvgPool(7)).toEqual({ kind: 'adaptiveAvgPool', size: [7, 7] });
     expect(() => adaptiveMaxPool([7, 0])).toThrow('adaptiveMaxPool size');
     const unknown = [Number.NaN, Number.NaN, 8];
@@ -96,7 +96,7 @@ describe('pool layers', () => {
     );
   });
 
-  it('compute the samples of the step only, and nothing for an empty shard', () => {
+  it('compute only the samples of the step, and nothing for an empty shard', () => {
     for (const [kind, spec] of [
       [maxPoolKind, maxPool({ kernel: 2 })],
       [avgPoolKind, avgPool({ kernel: 2 })],

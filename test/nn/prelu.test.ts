@@ -31,7 +31,7 @@ describe('prelu', () => {
   describeGoldenLayer('prelu', ROUNDED_ONCE);
   describeDifferences(CASES, awayFromZero);
 
-  it('starts as a leakyRelu of slope 0.25; what is 0 has the slope of what is below', () => {
+  it('starts as a leakyRelu with slope 0.25; 0 has the slope of negative values', () => {
     const run = { spec: prelu(), inputShape: [4], shards: [1], x: Float32Array.of(-4, -0, 0, 4) };
     const { y, dx, gradients } = runLayer({ ...run, dy: Float32Array.of(1, 2, 3, 4) });
     expect(y).toEqual(Float32Array.of(-1, -0, 0, 4));
@@ -54,7 +54,7 @@ describe('prelu', () => {
     expect(gradients).toEqual({ 'prelu.weight': Float64Array.of(-1, Number.NaN) });
   });
 
-  it('names the layer and shape where there are other channels', () => {
+  it('names the layer and shape if the number of channels differs', () => {
     expect(() => preluKind.outputShape(each(4), [3, 5], '1.prelu')).toThrow(
       /input of 1\.prelu: expected a shape with 4 channels last.*, got "3x5"/,
     );

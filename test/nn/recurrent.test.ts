@@ -90,7 +90,7 @@ describe('gru', () => {
 describe('lstm', () => {
   describeGoldenLayer('lstm', THROUGH_TIME);
 
-  it('carries its cell unchanged while the forget gate is open and the input gate shut', () => {
+  it('carries its cell unchanged while the forget gate is open and the input gate closed', () => {
     // sigmoid(+-100) is 1 or 0 to the last bit; c(1) = tanh(5) where the first input opens i.
     const spec = lstm(1, 1, { returnSequence: true });
     const { y } = runLayer({
@@ -105,7 +105,7 @@ describe('lstm', () => {
     expect(y).toEqual(new Float32Array(4).fill(Math.tanh(Math.fround(Math.tanh(5)))));
   });
 
-  it('starts the biases of the forget gate with forgetBias, and the others as without it', () => {
+  it('starts the biases of the forget gate with forgetBias, and the others as usual', () => {
     const setup = { inputShape: [2, 3], shards: [2], x: testValues(12) };
     const plain = runLayer({ ...setup, spec: lstm(3, 2) }).parameters;
     const given = runLayer({ ...setup, spec: lstm(3, 2, { forgetBias: 1 }) }).parameters;
@@ -134,7 +134,7 @@ describe('a recurrent layer', () => {
     item('lstm, batch norm', lstm(2, 3, { norm: 'batch', sync: 2 }), 3),
   ]);
 
-  it('keeps the state of a gru whose update gate is open, and starts at 0', () => {
+  it('keeps the state of a gru with an open update gate, and starts at 0', () => {
     // z = sigmoid(100) = 1 to the last bit: h(t) = h(t - 1) = 0.
     const spec = gru(2, 3, { returnSequence: true });
     const biasIh = Float32Array.of(0, 0, 0, 100, 100, 100, 5, 5, 5);
@@ -160,7 +160,7 @@ describe('a recurrent layer', () => {
     expect([...found.gradients['rnn.weightHh']!]).toEqual([6]);
   });
 
-  it('gives all workers the statistics of one shard when it synchronizes', () => {
+  it('gives all workers the statistics of one shard if it synchronizes', () => {
     const whole = sampleRun(item('batch', batch, 4), [8]);
     const split = { ...whole, shards: [3, 1, 4, 0] };
     const [one, many] = [runLayer(whole), runLayer(split)];
@@ -174,7 +174,7 @@ describe('a recurrent layer', () => {
     expect(one.buffers['rnn.runningMeanIh']!.length).toBe(16);
   });
 
-  it('trains with its batch alone, and evaluates with running statistics of each time step', () => {
+  it('trains with batch statistics, and evaluates with running statistics per time step', () => {
     const run = sampleRun(item('batch', batch, 3), [6]);
     const training = runLayer(run);
     const shifted = run.x.map((value) => value + 50);
@@ -190,11 +190,11 @@ describe('a recurrent layer', () => {
     ['rnn', rnn(3, 4, { norm: 'batch', momentum: 1 })],
     ['gru', gru(3, 4, { norm: 'batch', momentum: 1, returnSequence: true })],
     ['lstm', lstm(3, 4, { norm: 'batch', momentum: 1 })],
-  ])('evaluates a batch as it trained on it, given the statistics of that batch, %s', (_, spec) => {
+  ])('evaluates a batch as in training, given the statistics of that batch, %s', (_, spec) => {
     const samples = 6;
     const run = sampleRun(item('batch', spec, 5), [samples]);
     const training = runLayer(run);
-    // Running variances are unbiased, those of training are not.
+    // Running variances are unbiased; those of training are not.
     const buffers = Object.fromEntries(
       Object.entries(training.buffers).map(([name, values]) => [
         name,
@@ -205,7 +205,7 @@ describe('a recurrent layer', () => {
     for (const [i, value] of training.y.entries()) expect(y[i]).toBeCloseTo(value, 4);
   });
 
-  it('names layer and time step where a batch has one sample, and what else does not fit', () => {
+  it('names layer and time step if a batch has one sample, and other mismatches', () => {
     const x = testValues(6);
     const spec = rnn(3, 4, { norm: 'batch' });
     expect(() => runLayer({ spec, inputShape: [2, 3], shards: [1], x })).toThrow(
@@ -248,13 +248,13 @@ describe('convertNorm of recurrent layers', () => {
     expect(convertNorm(model, options)).toEqual(expected);
   });
 
-  it('changes an lstm alike, and keeps its other options', () => {
+  it('also changes an lstm, and keeps its other options', () => {
     const plain = lstm(3, 4, { norm: 'batch', forgetBias: 1 });
     expect(convertNorm(plain, { to: 'group' })).toEqual({ ...plain, norm: 'layer' });
     expect(convertNorm(plain, { to: 'none' })).toEqual({ ...plain, norm: 'none' });
   });
 
-  it('leaves those alone that do not normalize, and says what does not exist', () => {
+  it('does not change layers without norms, and names missing alternatives', () => {
     const bare = sequential([gru(3, 4), relu()]);
     expect(convertNorm(bare, { to: 'instance' })).toEqual(bare);
     expect(() => convertNorm(model, { to: 'frozen' })).toThrow("convertNorm of 0.gru to 'frozen'");

@@ -9,7 +9,7 @@ import { testValues } from '../support/kernelFixture.ts';
 import { runLayer } from '../support/layers/harness.ts';
 
 describe('reshape', () => {
-  it('passes values and gradients on under other axes', () => {
+  it('passes on values and gradients with other axes', () => {
     const [x, dy] = [testValues(48), testValues(48, 1, 2)];
     const run = { inputShape: [2, 3, 4], shards: [1, 1], x, dy };
     const found = runLayer({ ...run, spec: reshape([4, 6]) });
@@ -18,7 +18,7 @@ describe('reshape', () => {
     expect(found.dx).toEqual(dy);
   });
 
-  it('changes nothing between layers that do not look at axes', () => {
+  it('changes nothing between layers that ignore axes', () => {
     const x = testValues(24);
     const run = { inputShape: [2, 6], shards: [2], x, dy: testValues(6, 1, 3) };
     const parameters = { '1.linear.weight': testValues(36), '1.linear.bias': testValues(3) };
@@ -34,7 +34,7 @@ describe('reshape', () => {
     expect(found.dx).toEqual(plain.dx);
   });
 
-  it('names the layer and both numbers of elements where they differ', () => {
+  it('names the layer and both numbers of elements if they differ', () => {
     expect(() => reshapeKind.outputShape(reshape([28, 27]), [28, 28, 1], '0.reshape')).toThrow(
       /input of 0\.reshape: expected 756 elements, as 28x27 has.*, got "28x28x1 \(784 elements\)"/,
     );

@@ -16,7 +16,7 @@ import {
 const INPUT = [4, 5, 3];
 const convolve = (to: number, stride = 1): LayerSpec =>
   conv2d(3, to, { kernel: 3, padding: 1, stride });
-// A bias in front of a batch normalization has no gradient.
+// A bias before a batch normalization has no gradient.
 const unbiased = conv2d(3, 3, { kernel: 3, padding: 1, bias: false });
 const block = sequential([unbiased, batchNorm(3, { sync: 'all' }), tanh()]);
 const inner = residual(convolve(3));

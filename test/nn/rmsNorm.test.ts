@@ -26,7 +26,7 @@ describe('rmsNorm', () => {
   describeGoldenLayer('rmsNorm', ROUNDED_ONCE);
   describeDifferences(CASES.slice(1));
 
-  it('keeps the numbers of a row whose mean square is 1, and scales any row to that', () => {
+  it('keeps a row with mean square 1, and scales any row to it', () => {
     const item = { name: '', spec: rmsNorm(4, { eps: 1e-30 }), inputShape: [4] };
     const x = Float32Array.of(1, -1, 1, -1, 3e30, 3e30, -3e30, 3e30);
     const { y } = runLayer({ spec: item.spec, inputShape: [4], shards: [2], x });
@@ -49,7 +49,7 @@ describe('rmsNorm', () => {
     }
   });
 
-  it('names the layer, value and choice of what does not fit', () => {
+  it('names the layer, the invalid value and the alternatives', () => {
     expect(() => rmsNormKind.outputShape(rmsNorm([4, 6]), [3, 3, 6], '2.rmsNorm')).toThrow(
       /input of 2\.rmsNorm: expected a shape that ends in 4x6.*, got "3x3x6"/,
     );

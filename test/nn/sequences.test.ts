@@ -33,7 +33,7 @@ describe('conv1d', () => {
   describeGoldenLayer('conv1d', FLOAT32_SUMS);
   describeDifferences(CASES);
 
-  it("has PyTorch's axes of the weight, last first", () => {
+  it('has the axes of PyTorch weights in reverse order', () => {
     const spec = conv1d(6, 8, { kernel: 5, groups: 2 });
     const [weight] = conv1dKind.parameters!(spec, [9, 6]);
     expect(weight!.shape).toEqual([5, 3, 8]);
@@ -41,7 +41,7 @@ describe('conv1d', () => {
     expect(conv1dKind.multiplyAdds!(spec, [9, 6], [5, 8])).toBe(15 * 40);
   });
 
-  it('looks at no later position where all zeros are on the left', () => {
+  it('depends on no later position if all padding is on the left', () => {
     const spec = conv1d(1, 1, { kernel: 3, padding: { left: 2 }, bias: false });
     const x = new Float32Array(6).fill(0);
     x[3] = 1;
@@ -50,7 +50,7 @@ describe('conv1d', () => {
     expect(Array.from(y)).toEqual([0, 0, 0, 3, 2, 1]);
   });
 
-  it('refuses options of images, and names what does not fit', () => {
+  it('refuses options of images, and names mismatches', () => {
     expect(() => conv1d(2, 2, { kernel: [1, 3] as never })).toThrow('conv1d kernel');
     expect(() => conv1d(2, 3, { kernel: 3, groups: 2 })).toThrow(
       'conv1d groups with outChannels 3',

@@ -24,11 +24,11 @@ describe('layers side by side', () => {
     ]);
   });
 
-  it('do not exist where the input itself is the shortcut', () => {
+  it('do not exist if the input itself is the shortcut', () => {
     expect(pathsOf(residual(branch()))).toEqual([]);
   });
 
-  it('do not exist where a branch ends in a residual of its own', () => {
+  it('do not exist if a branch ends in another residual', () => {
     const inner = residual(branch(), branch());
     expect(pathsOf(residual(inner, branch()))).toEqual([
       ['residual.body.body.1.batchNorm', 'residual.body.shortcut.1.batchNorm'],

@@ -55,12 +55,12 @@ describe.each(BUILDS)('softmax kernels, %s build', (build) => {
     }
   });
 
-  it('bear large numbers, and give 0 to -infinity', () => {
+  it('handle large numbers, and map -infinity to 0', () => {
     const x = Float32Array.of(3e38, 3e38, -3e38, -Infinity, -3e38);
     expect(forward(x, 5)).toEqual(Float32Array.of(0.5, 0.5, 0, 0, 0));
   });
 
-  it.each([Number.NaN, Infinity])('make the row of a %d NaN, and no other', (bad) => {
+  it.each([Number.NaN, Infinity])('turn only the row of a %d into NaN', (bad) => {
     const x = testValues(15);
     const clean = forward(x, 5).slice();
     x[7] = bad;

@@ -1,5 +1,5 @@
-// Runs the passes with marks instead of numbers: who reads a value must find the mark of who
-// wrote it.
+// Runs the passes with marks instead of numbers: a reader of a value must find the mark of its
+// writer.
 
 import { describe, expect, it } from 'vitest';
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
@@ -178,21 +178,21 @@ describe.each(cases)('the storage of %s', (_name, graph) => {
     }
   });
 
-  it('has gradients where anything before is trained, and nowhere else', () => {
+  it('has gradients only if an earlier layer is trained', () => {
     for (const [value, offset] of plan.gradientOffsetsBytes.entries()) {
       expect(offset >= 0).toBe(needed[value]);
     }
     expect(needed[0]).toBe(false);
   });
 
-  it('lies on cache lines of its own', () => {
+  it('is on separate cache lines', () => {
     const offsets = [...plan.activationOffsetsBytes, ...plan.gradientOffsetsBytes];
     for (const offset of offsets) expect(offset < 0 || offset % 128 === 0).toBe(true);
   });
 });
 
 describe('storage', () => {
-  it('is used again: a deep model takes less than all its values and gradients', () => {
+  it('is reused: a deep model takes less than all its values and gradients', () => {
     const [model, inputShape] = models.resnet20!;
     const graph = buildGraph(model, inputShape);
     const { sizeBytes } = planStorage(graph, CAPACITY, derivedValues(graph));

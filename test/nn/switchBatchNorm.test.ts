@@ -12,7 +12,7 @@ const model = sequential([
 ]);
 
 describe('switches of batch norms', () => {
-  it('change the layers that they match, later ones over earlier ones', () => {
+  it('change the layers that they match, and later ones override earlier ones', () => {
     const switched = switchBatchNorms(model, [
       { statistics: 'running', updateStatistics: false },
       { match: '1.*', updateStatistics: true },
@@ -30,7 +30,7 @@ describe('switches of batch norms', () => {
     expect(switchBatchNorms(model, [{ trainAffine: true }]).freeze).toEqual(['!0.batchNorm.*']);
   });
 
-  it('are refused where they are none, or contradict the layer', () => {
+  it('are refused if they are invalid, or contradict the layer', () => {
     expect(() => parseBatchNormSwitches({ statistics: 'running' })).toThrow(/batchNorm.*a list/);
     expect(() => parseBatchNormSwitches([{ statistic: 'running' }])).toThrow(/statistics/);
     expect(() => switchBatchNorms(model, [{ match: '2.*' }])).toThrow(/not frozen/);
@@ -48,7 +48,7 @@ describe('zeroInitResidual', () => {
     expect(zeros).toHaveLength(9);
   });
 
-  it('is refused where there is no residual', () => {
+  it('is refused if there is no residual', () => {
     expect(() => namedModel('refnet', { ...purpose, zeroInitResidual: true })).toThrow(/resnet20/);
   });
 });

@@ -35,10 +35,10 @@ describe('weight standardization', () => {
   describeReference(CASES, { ...FLOAT32_SUMS, weights: 4e-6 });
   describeDifferences(CASES);
 
-  it('takes mean and scale from an output channel, and gives gradients orthogonal to both', () => {
+  it('removes mean and scale per output channel, and gives gradients orthogonal to both', () => {
     const run = sampleRun(CASES[3]!, [3, 2]);
     const weight = run.parameters!['linear.weight']!.map((value) => value * 1e3);
-    // As large as makes eps irrelevant.
+    // Large enough to make eps irrelevant.
     const at = (change: (value: number) => number) =>
       runLayer({
         ...run,
@@ -61,7 +61,7 @@ describe('weight standardization', () => {
     }
   });
 
-  it('of weights that are all alike gives zeros, not NaN', () => {
+  it('gives zeros, not NaN, for equal weights', () => {
     const run = sampleRun(CASES[3]!, [2]);
     const parameters = {
       'linear.weight': new Float32Array(66).fill(0.3),

@@ -9,7 +9,7 @@ const size = fc.integer({ min: 3, max: 70 });
 const channels = fc.constantFrom(16, 64, 512);
 
 describe('tilings', () => {
-  it('cover each output once, in bands of the tiles that they say', () => {
+  it('cover each output once, in bands of the stated tiles', () => {
     fc.assert(
       fc.property(size, size, channels, fc.constantFrom(1, 128), (height, width, count, least) => {
         const spec = conv2d(count, count, { kernel: 3, padding: 1 });

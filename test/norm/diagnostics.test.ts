@@ -34,7 +34,7 @@ function diagnose(shard: Moments, group: Moments): Float64Array {
 }
 
 describe('the diagnosis of a shard', () => {
-  it('is zero shift and factor one where the shard is the group', () => {
+  it('is shift zero and factor one if the shard is the group', () => {
     const group = { count: 4, means: [3, -7], variances: [2, 5] };
     const found = diagnose(group, group);
     expect(found[COUNT]).toBe(4);
@@ -46,7 +46,7 @@ describe('the diagnosis of a shard', () => {
     expect(found[NON_FINITE]).toBe(0);
   });
 
-  it('measures shifts in standard deviations of the group, in the root mean square', () => {
+  it('measures shifts in standard deviations of the group, as root mean square', () => {
     const std = Math.sqrt(4 + EPS);
     const shard = { count: 8, means: [3 * std, 1 - 4 * std], variances: [4, 4] };
     const found = diagnose(shard, { count: 16, means: [0, 1], variances: [4, 4] });
@@ -65,7 +65,7 @@ describe('the diagnosis of a shard', () => {
     expect(both[VARIANCE_FACTOR]).toBeCloseTo(4, 13);
   });
 
-  it('counts channels of next to no variance as dead and leaves them out of the rest', () => {
+  it('counts channels with almost no variance as dead and leaves them out otherwise', () => {
     const edge = DEAD_VARIANCE_SHARE * EPS;
     const found = diagnose(
       { count: 1 << 20, means: [9, 9, 9, 1], variances: [0, 0, 0, 1] },
@@ -78,7 +78,7 @@ describe('the diagnosis of a shard', () => {
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
-    'counts a channel with %d where it came in, and leaves it out elsewhere',
+    'counts a channel with %d where it occurs, and leaves it out elsewhere',
     (bad) => {
       const group = { count: 8, means: [0, bad], variances: [1, Number.NaN] };
       const source = diagnose({ count: 4, means: [0, bad], variances: [1, Number.NaN] }, group);
@@ -92,7 +92,7 @@ describe('the diagnosis of a shard', () => {
     },
   );
 
-  it('says nothing of an empty shard, and nothing of the variance of one value', () => {
+  it('reports nothing for an empty shard, and no variance for one value', () => {
     const group = { count: 8, means: [0], variances: [1] };
     const empty = diagnose({ count: 0, means: [0], variances: [0] }, group);
     expect([...empty.subarray(0, NON_FINITE + 1)]).toEqual([0, ...Array(5).fill(Number.NaN), 0]);

@@ -92,16 +92,16 @@ function expectNear(found: Float32Array, expected: readonly number[]): void {
 }
 
 describe('evaluation with a correction', () => {
-  it.each([0.01, 0.25, 0.5, 1])('of weight %d is by the moments of the mixture', (weight) => {
+  it.each([0.01, 0.25, 0.5, 1])('with weight %d uses the moments of the mixture', (weight) => {
     expectNear(outputsWith(weight), exactly(weight));
   });
 
-  it('of weight 0 has the bits of evaluation without', () => {
+  it('with weight 0 has the bits of evaluation without it', () => {
     expect(outputsWith(0)).toEqual(outputsWith(undefined));
     expectNear(outputsWith(0), exactly(0));
   });
 
-  it('that is auto gives a sample the weight that it has in its replica', () => {
+  it('set to auto gives a sample the weight that it has in its replica', () => {
     expect(outputsWith('auto')).toEqual(outputsWith(1 / 4));
   });
 

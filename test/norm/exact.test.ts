@@ -136,7 +136,7 @@ describe.each(MODES)('SyncBN over all replicas, %s build', (mode) => {
     },
   );
 
-  it('of R replicas is that of one, whatever R is', () => {
+  it('over R replicas matches one replica, for any R', () => {
     for (const data of DATA) {
       const whole = tensorsOf(runLayer({ ...makeRun([4, 5, 13], data, [8]), mode }));
       for (const shards of SHARDINGS) {

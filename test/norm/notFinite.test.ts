@@ -1,5 +1,5 @@
-// NaN and infinity in the input of a normalization: they are seen where they belong, are no error,
-// and change no bit anywhere else.
+// NaN and infinity in the input of a normalization: they appear where they belong, are not an
+// error, and change no bits elsewhere.
 
 import { describe, expect, it } from 'vitest';
 import { sequential } from '../../src/nn/models/compose.ts';
@@ -46,7 +46,7 @@ const VALUES = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 const CASES = MODES.flatMap((mode) => VALUES.map((value) => ({ mode, value })));
 
 describe.each(CASES)('$value in one element, $mode build', ({ mode, value }) => {
-  it('makes its channel NaN in the sync group, and no other', () => {
+  it('turns only its channel into NaN in the sync group', () => {
     const isHit = (element: number): boolean => channelOf(element) === CHANNEL;
     const spec = batchNorm(CHANNELS, { sync: 'all' });
     const clean = runLayer(runOf(spec, undefined, mode));
@@ -62,7 +62,7 @@ describe.each(CASES)('$value in one element, $mode build', ({ mode, value }) => 
     expect(Number.isFinite(buffers['batchNorm.runningMean']![CHANNEL])).toBe(false);
   });
 
-  it('stays in its replica where statistics are local', () => {
+  it('stays in its replica if statistics are local', () => {
     const found = runLayer(runOf(batchNorm(CHANNELS), value, mode));
     const clean = runLayer(runOf(batchNorm(CHANNELS), undefined, mode));
     const isHit = (element: number): boolean =>
@@ -80,7 +80,7 @@ describe.each(CASES)('$value in one element, $mode build', ({ mode, value }) => 
     expectNaNs(found.dx, clean.dx, isHit);
   });
 
-  it('in evaluation comes out where it went in', () => {
+  it('stays in its element in evaluation', () => {
     const { dy: _dy, ...run } = runOf(batchNorm(CHANNELS), value, mode);
     const { dy: _clean, ...cleanRun } = runOf(batchNorm(CHANNELS), undefined, mode);
     const found = runLayer({ ...run, training: false });

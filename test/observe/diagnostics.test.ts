@@ -1,5 +1,5 @@
 // The diagnostics of the norms through real trainers: shards with known statistics, any number of
-// workers, when snapshots are taken, and that nothing is there when they are off.
+// workers, when snapshots are taken, and that nothing exists if they are off.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -107,7 +107,7 @@ describe('the diagnostics of shards with known statistics', () => {
     }
   });
 
-  it('name the replica that brought an infinity in', async () => {
+  it('name the replica that introduced an infinity', async () => {
     const data = shardedData({ sample: 2 * SHARD + 1, channel: 1 });
     const options = {
       ...shardedOptions('all', data),
@@ -153,7 +153,7 @@ describe('the diagnostics of a run', () => {
     for (const sample of samples.slice(1)) expect(sample).toEqual(samples[0]);
   });
 
-  it('come from steps 0, n, 2n, ... and stay until the next, also through evaluation', async () => {
+  it('come from steps 0, n, 2n, ... and stay until the next, even through evaluation', async () => {
     const trainer = await Trainer.start({ ...imageOptions, workers: 2 });
     try {
       expect(trainer.diagnostics()).toBeUndefined();
@@ -173,7 +173,7 @@ describe('the diagnostics of a run', () => {
     }
   });
 
-  it('come in short with the progress: the worst of each layer', async () => {
+  it('are summarized in the progress: the worst of each layer', async () => {
     const trainer = await Trainer.start({ ...imageOptions, workers: 2 });
     try {
       for await (const { diagnostics } of trainer.fit({ epochs: 1 })) {
@@ -189,7 +189,7 @@ describe('the diagnostics of a run', () => {
     }
   });
 
-  it('go on after a resume at the steps of the uninterrupted run, with its numbers', async () => {
+  it('continue after a resume at the same steps and with the same numbers', async () => {
     const whole = await sampleOf({ ...imageOptions, workers: 2 }, 7);
     const folder = await mkdtemp(join(tmpdir(), 'syncbn-diagnostics-'));
     try {
@@ -210,7 +210,7 @@ describe('the diagnostics of a run', () => {
     }
   });
 
-  it('change no weight, and when off take no memory and say nothing', async () => {
+  it('change no weights, and take no memory and report nothing if off', async () => {
     const found = [];
     for (const diagnosticsEvery of [0, 1]) {
       const trainer = await Trainer.start({ ...imageOptions, workers: 2, diagnosticsEvery });
@@ -246,14 +246,11 @@ describe('reading a sample while workers go on', () => {
   const layers = [{ path: 'a', reduction: 'a.moments', channels: 1, eps: EPS, pieces: [region] }];
   const values = new Float64Array(3 * 8);
 
-  it.each([1, 2, 5])(
-    'takes it again when its place may be written meanwhile, every %d',
-    (every) => {
-      const plan = { every, layers, countReplicas: 1, results: region, shards: [region] };
-      const done = [1, 3 * every - 1, 3 * every - 1, 3 * every - 1];
-      const sample = readDiagnostics(plan, values, 0, () => done.shift()!);
-      expect(sample?.step).toBe(Math.floor((3 * every - 2) / every) * every);
-      expect(done).toEqual([]);
-    },
-  );
+  it.each([1, 2, 5])('reads it again if it may have been overwritten, every %d', (every) => {
+    const plan = { every, layers, countReplicas: 1, results: region, shards: [region] };
+    const done = [1, 3 * every - 1, 3 * every - 1, 3 * every - 1];
+    const sample = readDiagnostics(plan, values, 0, () => done.shift()!);
+    expect(sample?.step).toBe(Math.floor((3 * every - 2) / every) * every);
+    expect(done).toEqual([]);
+  });
 });

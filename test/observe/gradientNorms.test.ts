@@ -88,13 +88,13 @@ describe('gradient norms', () => {
     expect(await normsAfter(1, { clipNorm: 1e-3 })).toEqual(first);
   });
 
-  it('come from steps 0, n, 2n, ..., and are none when diagnostics are off', async () => {
+  it('come from steps 0, n, 2n, ..., and do not exist if diagnostics are off', async () => {
     expect((await normsAfter(2))!.step).toBe(0);
     expect((await normsAfter(3))!.step).toBe(2);
     expect(await normsAfter(3, { diagnosticsEvery: 0 })).toBeUndefined();
   });
 
-  it('go on after a resume, once it has taken a snapshot of its own', async () => {
+  it('continue after a resume, once it has taken a new snapshot', async () => {
     const path = join(folder, 'run.ckpt');
     const trainer = await Trainer.start(options);
     try {
@@ -113,7 +113,7 @@ describe('gradient norms', () => {
     }
   });
 
-  it('and diagnostics are left alone by a measurement of population statistics', async () => {
+  it('and diagnostics are not affected by computing population statistics', async () => {
     const trainer = await Trainer.start(options);
     try {
       for await (const _ of trainer.fit({ epochs: 10, maxSteps: 6 }));

@@ -71,7 +71,7 @@ describe('metrics of classification', () => {
     });
   });
 
-  it('have 0 for a class that is neither there nor predicted', () => {
+  it('have 0 for a class that is neither present nor predicted', () => {
     const scores = measured('f1', classes(3), Float32Array.of(1, 0, 0), Int32Array.of(0));
     expect(scores).toMatchObject({ precision: [1, 0, 0], recall: [1, 0, 0], f1: [1, 0, 0] });
   });
@@ -125,7 +125,7 @@ describe('metrics of regression', () => {
 });
 
 describe('a metric', () => {
-  it('leaves samples out that do not count', () => {
+  it('leaves out samples that do not count', () => {
     const counter = countMetrics(
       'evaluate',
       ['confusion', 'top1'],
@@ -166,7 +166,7 @@ describe('a metric', () => {
     expect(() => checkMetrics('evaluate', [name], task)).toThrow(message);
   });
 
-  it('that targets do not define is refused', () => {
+  it('that is undefined for the targets is refused', () => {
     const count = (name: MetricName, task: Task, targets: Targets) => () =>
       countMetrics('evaluate', [name], task, splitOf(task, targets));
     expect(count('auc', classes(2), Int32Array.of(1, 1))).toThrow('no sample of class 0');

@@ -59,30 +59,30 @@ describe('the profile of a run', () => {
     profiled = await run({ profile: true });
   });
 
-  it('is undefined unless it is asked for, and then plans nothing', () => {
+  it('is undefined unless requested, and then plans nothing', () => {
     expect(plain.profile).toBeUndefined();
     expect(planRun(resolveOptions(options)).profile).toBeUndefined();
     const names = planRun(resolveOptions(options)).layout.regions.map(({ name }) => name);
     expect(names.filter((name) => name.includes('profile'))).toEqual([]);
   });
 
-  it('changes no bit of the weights', () => {
+  it('does not change any bits of the weights', () => {
     expect(profiled.hash).toBe(plain.hash);
   });
 
-  it('is of the trained steps alone, without evaluation', () => {
+  it('covers only the training steps, without evaluation', () => {
     expect(profiled.profile!.steps).toBe(STEPS);
   });
 
-  it('accounts for the time that main sees', async () => {
+  it('accounts for the time that the main thread measures', async () => {
     const trainer = await Trainer.start({ ...options, replicaBatch: 4, profile: true });
     try {
       let wallMs = 0;
       for await (const { seconds } of trainer.fit({ epochs: 4 })) wallMs = seconds * 1000;
       const { steps, stepMs, spans } = trainer.profile()!;
       expect(steps * stepMs).toBeLessThanOrEqual(wallMs);
-      // Between steps a worker does next to nothing. The median is not moved by the few times at
-      // which the machine takes the worker off its core.
+      // Between steps a worker does almost nothing. The median is not affected by the few times
+      // when the system preempts the worker.
       for (const rank of [0, 1]) {
         const kept = stepsOf(spans.filter((span) => span.rank === rank));
         const pauses = kept.slice(1).map(({ fromMs }, i) => fromMs - kept[i]!.toMs);
@@ -95,7 +95,7 @@ describe('the profile of a run', () => {
     }
   });
 
-  it('adds up: phases, workers and shares are of one and the same time', () => {
+  it('adds up: phases, workers and shares cover the same time', () => {
     const { phases, workers, stepMs } = profiled.profile!;
     expect(phases.map(({ phase }) => phase)).toEqual([
       'load',
@@ -111,7 +111,7 @@ describe('the profile of a run', () => {
     expect(sum(times) / workers.length).toBeCloseTo(stepMs, 9);
   });
 
-  it('gives the layers the whole of forward and backward', () => {
+  it('attributes all of forward and backward to the layers', () => {
     const { phases, layers } = profiled.profile!;
     const phase = (name: string) => phases.find((candidate) => candidate.phase === name)!;
     const forwardMs = sum(layers.map((layer) => layer.forwardMs));
@@ -123,7 +123,7 @@ describe('the profile of a run', () => {
     }
   });
 
-  it('finds the waits in synchronized norms and in the update, nowhere else', () => {
+  it('finds waits only in synchronized norms and in the update', () => {
     const { phases, layers } = profiled.profile!;
     for (const { path, waitMs } of layers) {
       if (path.endsWith('batchNorm')) expect(waitMs).toBeGreaterThan(0);
@@ -156,7 +156,7 @@ function stepsOf(spans: readonly ProfileSpan[]): { fromMs: number; toMs: number 
   });
 }
 
-/** Each span begins where the one before ends; a wait lies in the span that it follows. */
+/** Each span begins where the previous one ends; a wait is inside the span that it follows. */
 function expectOneLine(spans: readonly ProfileSpan[]): void {
   let last: ProfileSpan | undefined;
   for (const span of spans) {
@@ -172,7 +172,7 @@ function expectOneLine(spans: readonly ProfileSpan[]): void {
 }
 
 describe('the profile of a model without norms', () => {
-  it('waits for the order, the gradients and the weights alone', async () => {
+  it('waits only for the order, the gradients and the weights', async () => {
     const bare = sequential([flatten(), linear(14 * 14, 5)]);
     const { profile } = await run({ model: bare, profile: true }, 8);
     expect(profile!.layers.map(({ path }) => path)).toEqual(['0.flatten', '1.linear']);
@@ -186,7 +186,7 @@ describe('a profiler', () => {
   const LAYERS = 2;
   const SPENT_MS = 3;
 
-  // The clock stands still but for what spends time on it.
+  // The clock advances only when a call spends time.
   let nowMs = 0;
   beforeEach(() => {
     nowMs = 1000;
@@ -244,7 +244,7 @@ describe('a profiler', () => {
     return { member, call, program, step, report };
   }
 
-  it('tells work from waiting and gives each to the layer that runs', () => {
+  it('separates work from waiting and attributes each to the current layer', () => {
     const { step, report } = bound();
     for (let index = 0; index < 3; index++) expect(step(index)).toBe(true);
     const { steps, stepMs, layers, phases } = report();
@@ -268,7 +268,7 @@ describe('a profiler', () => {
     expect(report()).toEqual(before);
   });
 
-  it('keeps the last steps and drops those before', () => {
+  it('keeps the last steps and drops earlier ones', () => {
     const { step, report } = bound();
     for (let index = 5; index < 5 + KEPT_STEPS + 2; index++) step(index);
     const steps = [...new Set(report().spans.map((span) => span.step))];

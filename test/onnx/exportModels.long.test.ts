@@ -1,4 +1,4 @@
-// Every model by name as ONNX, with its batch normalization and with that folded, and in again.
+// Every named model as ONNX, with and without folded batch normalization, and imported again.
 
 import { expect, it } from 'vitest';
 import { MODEL_NAMES, modelCard, namedModel } from '../../src/nn/models/models.ts';
@@ -20,24 +20,27 @@ const VARIANCE: Readonly<Record<string, number>> = {
   'efficientnet-b0': 0.3,
 };
 
-it.each(MODEL_NAMES)('%s computes the same, folded or not, and comes in again', async (name) => {
-  const { purpose } = modelCard(name);
-  const inputShape = [...purpose.inputShape.slice(0, 2).map((side) => Math.min(side, 64)), 3];
-  const model = namedModel(name, { inputShape, classes: purpose.classes });
-  const weights = someWeights(model, inputShape, VARIANCE[name]);
-  const x = someSamples(2, inputShape);
-  const { y, outputShape } = ourOutputs(model, weights, { inputShape, x });
-  const expected = toChannelsFirst(y, outputShape);
-  // Else a file of constants would do.
-  const half = y.length / 2;
-  expect(worstRelative(y.slice(half), y.slice(0, half))).toBeGreaterThan(1e-3);
-  for (const fold of [false, true]) {
-    const bytes = await exportOnnx({ model, weights, inputShape }, { fold });
-    const dims = [2, ...channelsFirstShape(inputShape)];
-    const { main } = await runOnnx(bytes, toChannelsFirst(x, inputShape), dims);
-    expect(worstRelative(main!.values, expected)).toBeLessThan(1e-5);
-  }
-  const net = await importOnnx(await exportOnnx({ model, weights, inputShape }));
-  const again = ourOutputs(net.model, net.weights, { inputShape, x });
-  expect(worstRelative(again.y, y)).toBeLessThan(1e-6);
-});
+it.each(MODEL_NAMES)(
+  '%s computes the same, folded or not, and can be imported again',
+  async (name) => {
+    const { purpose } = modelCard(name);
+    const inputShape = [...purpose.inputShape.slice(0, 2).map((side) => Math.min(side, 64)), 3];
+    const model = namedModel(name, { inputShape, classes: purpose.classes });
+    const weights = someWeights(model, inputShape, VARIANCE[name]);
+    const x = someSamples(2, inputShape);
+    const { y, outputShape } = ourOutputs(model, weights, { inputShape, x });
+    const expected = toChannelsFirst(y, outputShape);
+    // Otherwise a file of constants would pass.
+    const half = y.length / 2;
+    expect(worstRelative(y.slice(half), y.slice(0, half))).toBeGreaterThan(1e-3);
+    for (const fold of [false, true]) {
+      const bytes = await exportOnnx({ model, weights, inputShape }, { fold });
+      const dims = [2, ...channelsFirstShape(inputShape)];
+      const { main } = await runOnnx(bytes, toChannelsFirst(x, inputShape), dims);
+      expect(worstRelative(main!.values, expected)).toBeLessThan(1e-5);
+    }
+    const net = await importOnnx(await exportOnnx({ model, weights, inputShape }));
+    const again = ourOutputs(net.model, net.weights, { inputShape, x });
+    expect(worstRelative(again.y, y)).toBeLessThan(1e-6);
+  },
+);

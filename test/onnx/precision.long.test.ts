@@ -32,7 +32,7 @@ function seen(model: LayerSpec) {
   return weights;
 }
 
-it('resnet18 is nearly as near to float64 here as elsewhere', async () => {
+it('resnet18 is nearly as close to float64 as in ONNX Runtime', async () => {
   const model = namedModel('resnet18', { inputShape, classes: 1000 });
   const weights = seen(model);
   const x = testValues(32 * 32 * 3, 1, 9);

@@ -33,8 +33,8 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
   'lstm by batch': /not read: .*Split/,
 };
 
-describe('a layer that went out as ONNX', () => {
-  it.each(layerCases)('comes in again: %s', async (name, model, inputShape) => {
+describe('a layer that was exported to ONNX', () => {
+  it.each(layerCases)('can be imported again: %s', async (name, model, inputShape) => {
     const weights = someWeights(model, inputShape);
     const bytes = await exportOnnx({ model, weights, inputShape });
     const refusal = REFUSED[name];

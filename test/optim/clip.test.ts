@@ -11,12 +11,12 @@ function clipScale(squares: Float64Array, maxNorm: number): number {
 }
 
 describe('clipping', () => {
-  it('is maxNorm / (norm + 1e-6) when the norm is larger', () => {
+  it('is maxNorm / (norm + 1e-6) if the norm is larger', () => {
     expect(gradientNorm(Float64Array.of(9, 16))).toBe(5);
     expect(clipScale(Float64Array.of(9, 16), 1)).toBe(1 / (5 + 1e-6));
   });
 
-  it('is 1 when the norm is not larger, and for no gradient at all', () => {
+  it('is 1 if the norm is not larger, and for zero gradients', () => {
     expect(clipScale(Float64Array.of(9, 16), 6)).toBe(1);
     expect(clipScale(Float64Array.of(0, 0), 1e-3)).toBe(1);
     expect(clipScale(new Float64Array(0), 1)).toBe(1);

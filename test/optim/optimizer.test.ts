@@ -208,12 +208,12 @@ describe.each(MODES)('optimizers, %s build', (mode) => {
     expect(found).not.toEqual(start);
   });
 
-  it.each(SPECS)('%s without decay is what it is with a decay of 0', (_name, spec) => {
+  it.each(SPECS)('%s without decay is the same as with a decay of 0', (_name, spec) => {
     const bare = run({ ...spec, weightDecay: 0 }, start, grads);
     expect(run(spec, start, grads, { decays: false })).toEqual(bare);
   });
 
-  it.each(SPECS)('%s scales gradients before anything else', (_name, spec) => {
+  it.each(SPECS)('%s scales gradients first', (_name, spec) => {
     const halves = grads.map((grad) => grad.map((g) => g / 2));
     const scaled = run(spec, start, grads, { gradScale: 0.5 });
     expect(scaled).toEqual(run(spec, start, halves));
@@ -256,7 +256,7 @@ describe('optimizer specs', () => {
     expect(stateTensorsOf(lion())).toEqual(['mean']);
   });
 
-  it('refuse what makes no optimizer', () => {
+  it('refuse invalid options', () => {
     for (const wrong of [
       () => sgd({ lr: 0 }),
       () => sgd({ lr: Number.NaN }),

@@ -40,7 +40,7 @@ describe('a plateau schedule', () => {
     }
   });
 
-  it('takes a value that is not finite as no better', () => {
+  it('treats a value that is not finite as no improvement', () => {
     expect(ratesOf({ patience: 1 }, [Number.NaN, Infinity, 1])).toEqual([
       0.1,
       0.1 * 0.1,
@@ -49,7 +49,7 @@ describe('a plateau schedule', () => {
     expect(isBetter('accuracy', Number.NaN, null, 0)).toBe(false);
   });
 
-  it('comes back unchanged from plain data, and refuses what cannot be', () => {
+  it('survives plain data unchanged, and refuses impossible values', () => {
     const whole = plateau({ monitor: 'accuracy', patience: 3, warmupSteps: 2 });
     expect(parseSchedule(whole)).toEqual(whole);
     for (const wrong of [{ factor: 1 }, { patience: -1 }, { monitor: 'test' }, { minLr: -1 }]) {

@@ -24,14 +24,14 @@ describe('schedule specs', () => {
     ]);
   });
 
-  it('come back unchanged from plain data, such as a file', () => {
+  it('survive plain data, such as a file, unchanged', () => {
     const sized = step({ stepSize: 5, gamma: 0.5, warmupSteps: 3 });
     const listed = step({ milestones: [3, 9] });
     const curve = cosine({ minLr: 1e-5, warmupSteps: 2 });
     expect([sized, listed, curve].map(parseSchedule)).toEqual([sized, listed, curve]);
   });
 
-  it('refuse options that make no schedule', () => {
+  it('refuse invalid options', () => {
     for (const wrong of [
       () => constant({ warmupSteps: -1 }),
       () => constant({ warmupSteps: 1.5 }),
@@ -77,7 +77,7 @@ describe('learningRateAt', () => {
     }
   });
 
-  it('is straight between points, and stays at the ends', () => {
+  it('is linear between points, and constant at the ends', () => {
     const schedule = points({
       points: [
         [10, 0.5],
@@ -96,7 +96,7 @@ describe('learningRateAt', () => {
     expect(ratesOf(byEpochs, [0, 5, 25, 30])).toEqual([0, 0.2, 1, 1]);
   });
 
-  it('restarts after as many epochs', () => {
+  it('restarts after the given number of epochs', () => {
     const schedule = warmRestarts({ period: 2, multiplier: 2, unit: 'epochs' });
     expect(ratesOf(schedule, [0, 10, 20, 40, 60])).toEqual([1, 0.5, 1, 0.5, 1]);
   });
@@ -141,7 +141,7 @@ describe('learningRateAt', () => {
     expect(ratesOf(schedule, [0, 1, 2, 3, 4])).toEqual([0.25, 0.5, 0.75, 1, 1]);
   });
 
-  it('ends the cosine at the end of training, whatever the warmup is', () => {
+  it('ends the cosine at the end of training, for any warmup', () => {
     const schedule = cosine({ warmupSteps: 20 });
     expect(ratesOf(schedule, [20, 60, 100])).toEqual([1, 0.5, 0]);
     const short = { totalSteps: 20, stepsPerEpoch: 20 };

@@ -140,7 +140,7 @@ describe('checkRunConfig refuses', () => {
   });
 });
 
-describe('checkRunConfig lets pass', () => {
+describe('checkRunConfig accepts', () => {
   it.each<[string, Partial<RunConfig>]>([
     ['what the options made', {}],
     ['a worker for each grain', { workers: 8, grains: 8 }],
@@ -157,14 +157,14 @@ describe('checkRunConfig lets pass', () => {
 });
 
 describe('the data of a plan', () => {
-  it('is what a dataset says, with counts in place of samples', () => {
+  it('describes a dataset, with counts in place of samples', () => {
     const { inputShape, inputType, task, mean, std } = data;
     const counts = { countTrain: 40, countTest: 8 };
     expect(dataPlanOf(data)).toEqual({ inputShape, inputType, task, mean, std, ...counts });
     expect(dataPlanOf({ ...data, shift: [0.5] }).shift).toEqual([0.5]);
   });
 
-  it('says how many numbers a model puts out', () => {
+  it('has the number of outputs of a model', () => {
     expect([outputSizeOf(data.task), outputSizeOf(regression.task)]).toEqual([3, 4]);
   });
 });

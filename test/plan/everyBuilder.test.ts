@@ -226,7 +226,7 @@ describe('what a builder makes', () => {
     expect(Object.keys(optim.schedules).sort()).toEqual(Object.keys(schedules).sort());
   });
 
-  it.each(kinds)('comes back from a checkpoint as it was: $part', async ({ part, made, parse }) => {
+  it.each(kinds)('survives a checkpoint unchanged: $part', async ({ part, made, parse }) => {
     const path = join(folder, `${part}.ckpt`);
     for (const [name, specs] of Object.entries(made)) {
       for (const spec of specs) {
@@ -243,7 +243,7 @@ describe('what a builder makes', () => {
     }
   });
 
-  it('is a model by its JSON schema, and the same without what is at its default', () => {
+  it('is valid in the JSON schema, and the same without default values', () => {
     for (const [name, specs] of Object.entries(layers)) {
       for (const spec of specs) {
         expect(schemaErrors(spec), name).toEqual([]);
@@ -281,7 +281,7 @@ describe('what a builder makes', () => {
     expect((await readCheckpoint(path)).run).toEqual(run);
   });
 
-  it('has no bound of the gradient that a checkpoint could not hold', () => {
+  it('has no gradient bound that a checkpoint could not store', () => {
     const data = synthetic();
     const model = nn.namedModel('refnet', { inputShape: data.inputShape, classes: 10 });
     const options = { model, data, optimizer: optim.adam(), clipNorm: Infinity };

@@ -55,7 +55,7 @@ const sizesOf = (ranges: readonly ArenaRange[]): number[] => ranges.map((range) 
 describe.each(WORKERS.map((workers) => ({ workers })))(
   'processes of $workers workers',
   ({ workers }) => {
-    it.each(NORMS)('agree what goes between them, with the statistics of %s', (_name, norm) => {
+    it.each(NORMS)('agree on their exchanges, with the statistics of %s', (_name, norm) => {
       const exchanges = plansOf(workers, norm).map(exchangesOf);
       for (const [from, sent] of exchanges.entries()) {
         expect(sent).toHaveLength(exchanges[0]!.length);
@@ -84,7 +84,7 @@ describe.each(WORKERS.map((workers) => ({ workers })))(
       }
     });
 
-    it('have all subtrees of the blocks that they fold, and then all gradients', () => {
+    it('get all subtrees of the blocks that they fold, and then all gradients', () => {
       for (const plan of plansOf(workers, { to: 'sync' })) {
         const { parts, toAll } = plan.gradients;
         for (const { nodes } of parts) {
@@ -108,7 +108,7 @@ describe.each(WORKERS.map((workers) => ({ workers })))(
       }
     });
 
-    it('know the moments of groups that lie in other processes', () => {
+    it('get the moments of groups in other processes', () => {
       for (const plan of plansOf(workers, { to: 'local' })) {
         const moments = [...plan.reductions.values()].filter(
           (r) => r.declared.combine === 'moments',
@@ -126,7 +126,7 @@ describe.each(WORKERS.map((workers) => ({ workers })))(
   },
 );
 
-it('is nothing where there is but one process', () => {
+it('is empty if there is only one process', () => {
   for (const exchange of exchangesOf(plansOf([3], { to: 'sync' })[0]!)) {
     expect(exchange).toEqual({ sends: [[]], receives: [[]] });
   }

@@ -83,7 +83,7 @@ const MODELS: readonly (readonly [string, LayerSpec])[] = [
 ];
 
 describe('batches of all sizes', () => {
-  it.each(MODELS)('are refused exactly where a step or an evaluation fails: %s', (name, model) => {
+  it.each(MODELS)('are refused exactly if a step or an evaluation fails: %s', (name, model) => {
     let refused = 0;
     let passed = 0;
     for (const replicas of [1, 3, 4]) {
@@ -232,15 +232,15 @@ describe('a trainer refuses before the first step, and says what to do:', () => 
     for (const message of messages) expect((error as UsageError).message).toMatch(message);
   });
 
-  it('but lets a large eps through, with which one value is more than its sign', () => {
+  it('but accepts a large eps, which keeps more of one value than its sign', () => {
     const model = dense(filterResponseNorm(4, { eps: 1 }));
     const plan = planRun(resolveOptions({ model, data: images(16), optimizer }));
     expect(() => checkTraining(plan)).not.toThrow();
   });
 });
 
-describe('a trainer that is started', () => {
-  it('refuses a prediction that cannot be, and stays usable', async () => {
+describe('a running trainer', () => {
+  it('refuses an impossible prediction, and stays usable', async () => {
     const model = dense(batchNorm(4, { sync: 'all', trackRunningStats: false }));
     const data = images(16);
     const trainer = await Trainer.start({ model, data, optimizer, globalBatch: 8, replicas: 2 });
@@ -257,7 +257,7 @@ describe('a trainer that is started', () => {
 });
 
 describe("norm 'auto'", () => {
-  it('is decided by the smallest batch that occurs', () => {
+  it('is decided by the smallest batch', () => {
     const model = dense(batchNorm(4));
     const options = {
       model,

@@ -44,7 +44,7 @@ describe('frozen parameters', () => {
     expect(parameters.trainedLength).toBeLessThan(values.shape[0]! / 10);
   });
 
-  it('leave no gradients of activations below the lowest layer that trains', () => {
+  it('leave no activation gradients below the lowest layer that trains', () => {
     const { workers, graph } = planOf({ freeze: HEAD });
     const { gradientOffsetsBytes } = workers[0]!.microBatches[0]!.storage;
     const needed = gradientOffsetsBytes.filter((offset) => offset >= 0);
@@ -52,19 +52,19 @@ describe('frozen parameters', () => {
     expect(gradientOffsetsBytes[graph.output]).toBeGreaterThanOrEqual(0);
   });
 
-  it('cost less memory, also of activations that backward would have read', () => {
+  it('use less memory, including that of activations that backward would have read', () => {
     const whole = planOf({}).workers[0]!.storage.sizeBytes;
     expect(planOf({ freeze: HEAD }).workers[0]!.storage.sizeBytes).toBeLessThan(whole / 1.5);
   });
 
-  it('are left out of what processes send each other', () => {
+  it('are not sent between processes', () => {
     const freeze = ['3.*', '6.*'];
     const { parameters } = planOf({ freeze }, 2);
     const saved = (parameters.length - parameters.trainedLength) * 4;
     expect(sentBytes(planOf({}, 2)) - sentBytes(planOf({ freeze }, 2))).toBeGreaterThan(saved / 2);
   });
 
-  it('end no early part of the gradients at a norm whose backward does not exchange', () => {
+  it('end no early part of the gradients at a norm without a backward exchange', () => {
     const model = namedModel('resnet20', purpose);
     const { gradients, graph } = planOf({ model, freeze: ['0.*', '3.*'] }, 2);
     const places = gradients.parts.flatMap(({ wholeAfter }) => wholeAfter ?? []);
@@ -96,7 +96,7 @@ describe('frozen parameters', () => {
 });
 
 describe('patterns', () => {
-  it('decide in order, the last that matches', () => {
+  it('apply in order, and the last match wins', () => {
     const { entries } = planOf({ freeze: ['*', '!*.bias', '1.*'] }).parameters;
     const trained = entries.filter(({ isTrained }) => isTrained).map(({ name }) => name);
     expect(trained).toEqual(['4.batchNorm.bias', '7.batchNorm.bias', '10.linear.bias']);

@@ -29,7 +29,7 @@ describe('the parts of the gradients', () => {
     expect(length).toBe(0);
   });
 
-  it('hold only what backward has done before their operation', () => {
+  it('hold only gradients that backward has finished before their operation', () => {
     const { gradients, parameters, graph } = planOf('sync', 2);
     const places = new Map(graph.operations.map(({ path }, place) => [path, place]));
     for (const { lo, hi, wholeAfter } of gradients.parts.slice(0, -1)) {
@@ -41,12 +41,12 @@ describe('the parts of the gradients', () => {
     expect(after).toEqual([...after].sort((a, b) => b - a));
   });
 
-  it('are one where processes do not meet in backward', () => {
+  it('are a single part if processes do not meet in backward', () => {
     expect(planOf('sync', 1).gradients.parts).toHaveLength(1);
     expect(planOf('group', 2).gradients.parts).toHaveLength(1);
   });
 
-  it('share the folding of each out over all processes', () => {
+  it('divide the folding of each part among all processes', () => {
     const plans = planOf('sync', 3);
     for (const { folded, lo, hi } of plans.gradients.parts.slice(0, -1)) {
       const blocks = folded.reduce((sum, range) => sum + range.hi - range.lo, 0);

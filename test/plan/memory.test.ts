@@ -74,7 +74,7 @@ describe('the memory of resnet20 at a global batch of 128', () => {
   const sizes = plans.map(sizesOf);
   const whole = plans.map(({ layout }) => layout.sizeBytes);
 
-  it('is what docs/memory.md says', () => {
+  it('matches docs/memory.md', () => {
     const rows = PARTS.map(([part]) => {
       const bytes = sizes.map((table) => table.get(part)!);
       return `| ${part} | ${cells(bytes)} |`;
@@ -92,7 +92,7 @@ describe('the memory of resnet20 at a global batch of 128', () => {
     expect(four! / one!).toBeGreaterThan(1);
   });
 
-  it('has as many activations on any number of workers, up to alignment', () => {
+  it('has the same activations on any number of workers, up to alignment', () => {
     const [one, ...others] = sizes.map((table) => table.get(KEPT)!);
     for (const bytes of others) expect(bytes / one!).toBeCloseTo(1, 3);
   });
@@ -119,7 +119,7 @@ describe('the memory of resnet20 at a global batch of 128', () => {
     expect(grown.slice(0, 2)).toEqual(["layers' workspace", 'gradients of subtrees']);
   });
 
-  it('grows with the replicas by their diagnostics alone', () => {
+  it('grows with the replicas only by their diagnostics', () => {
     const [few, many] = [planFor(2, 8), planFor(2, 64)];
     const rest = ({ layout }: RunPlan) =>
       layout.regions

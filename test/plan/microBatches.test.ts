@@ -41,13 +41,13 @@ describe('micro-batches', () => {
     for (const [i, { lo }] of ranges.slice(1).entries()) expect(lo).toBe(ranges[i]!.hi);
   });
 
-  it('are at most as many as grains', () => {
+  it('are no more than the grains', () => {
     expect(() => configOf({ microBatches: 17 })).toThrow(
       /microBatches: expected at most the 16 grains .* of 64.*got 17.*microBatches: 16/,
     );
   });
 
-  it('keep to an arena by parking, each the less the more is parked', () => {
+  it('fit into an arena by parking, with less arena the more is parked', () => {
     const whole = planRun(configOf());
     expect(whole.parkedBytes).toBe(0);
     let before = whole.layout.sizeBytes;
@@ -61,7 +61,7 @@ describe('micro-batches', () => {
     }
   });
 
-  it('are as few as fit where they are auto', () => {
+  it('are as few as fit if set to auto', () => {
     const whole = planRun(configOf());
     expect(planRun(configOf({ microBatches: 'auto' })).config.microBatches).toBe(1);
     const arenaBytes = 0.4 * whole.layout.sizeBytes;

@@ -52,7 +52,7 @@ describe('the table of parameters', () => {
     }
   });
 
-  it('gives the tensors of one layer room beside each other in a leaf', () => {
+  it('places the tensors of one layer next to each other in a leaf', () => {
     for (const { entries, leafLengths } of [plan, resnet]) {
       for (const a of entries) {
         expect(a.leafOffset + a.length).toBeLessThanOrEqual(

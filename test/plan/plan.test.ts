@@ -47,19 +47,22 @@ const named = ({ layout }: RunPlan, pattern: RegExp): readonly Region[] =>
   layout.regions.filter(({ name }) => pattern.test(name));
 
 describe('the regions of a plan', () => {
-  it.each(GRID)('of %s on %d workers are aligned and apart by the slack', (_, workers, norm) => {
-    const { layout } = planWith(norm, { workers });
-    let freeBytes = 1;
-    for (const { name, offsetBytes, sizeBytes } of layout.regions) {
-      expect(offsetBytes % ALIGN_BYTES, name).toBe(0);
-      expect(offsetBytes, name).toBeGreaterThanOrEqual(freeBytes);
-      freeBytes = offsetBytes + sizeBytes + ALIGN_BYTES;
-    }
-    expect(layout.sizeBytes).toBeGreaterThanOrEqual(freeBytes);
-    expect(layout.regions.length).toBeGreaterThan(30 + 10 * workers);
-  });
+  it.each(GRID)(
+    'of %s on %d workers are aligned and separated by the slack',
+    (_, workers, norm) => {
+      const { layout } = planWith(norm, { workers });
+      let freeBytes = 1;
+      for (const { name, offsetBytes, sizeBytes } of layout.regions) {
+        expect(offsetBytes % ALIGN_BYTES, name).toBe(0);
+        expect(offsetBytes, name).toBeGreaterThanOrEqual(freeBytes);
+        freeBytes = offsetBytes + sizeBytes + ALIGN_BYTES;
+      }
+      expect(layout.sizeBytes).toBeGreaterThanOrEqual(freeBytes);
+      expect(layout.regions.length).toBeGreaterThan(30 + 10 * workers);
+    },
+  );
 
-  it('are the same for every thread that plans, bit for bit', () => {
+  it('are the same for every thread, bit for bit', () => {
     const again = planWith({ to: 'sync' }, { workers: 3 });
     expect(again.layout.regions).toEqual(planWith({ to: 'sync' }, { workers: 3 }).layout.regions);
   });
@@ -105,7 +108,7 @@ describe('the regions of a plan', () => {
 });
 
 describe('the workers of a plan', () => {
-  it.each(GRID)('share every sample and grain of %s: %d of them', (_, workers, norm) => {
+  it.each(GRID)('divide every sample and grain of %s: %d of them', (_, workers, norm) => {
     for (const batch of [7, BATCH]) {
       const plan = planWith(norm, { workers, globalBatch: batch });
       let grain = 0;
@@ -135,7 +138,7 @@ describe('the workers of a plan', () => {
     expect(named(plan, /^gradients\.node .*\.f32$/)).toHaveLength(nodes.length);
   });
 
-  it('cut a batch by its size alone where norms are synchronized', () => {
+  it('cut a batch only by its size if norms are synchronized', () => {
     const cuts = [1, 3, 64].map((replicas) => planWith({ to: 'sync' }, { replicas }).grains.cut);
     // 22 samples: 8 grains.
     for (const cut of cuts) expect(cut).toEqual({ count: 8, shards: 1 });
@@ -231,7 +234,7 @@ describe('the reductions of a plan', () => {
     }
   });
 
-  it('are one for each norm and pass, with the group sizes that layers ask for', () => {
+  it('are one per norm and pass, with the group sizes that layers request', () => {
     const mixed = sequential([batchNorm(2, { sync: 'all' }), batchNorm(2, { sync: 2 }), net]);
     const { reductions } = planOf({ model: mixed });
     const groups = [...reductions].map(([key, { declared }]) => [key, declared.groupReplicas]);

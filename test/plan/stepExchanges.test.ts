@@ -60,7 +60,7 @@ it.each([...CASES, ['beginning with a norm', { model: NORM_FIRST }] as const])(
   },
 );
 
-it('is of each norm forward and backward, where the gradient is needed', () => {
+it('exist for each norm forward, and backward if the gradient is needed', () => {
   const countOf = (change: Partial<TrainerOptions>, workers: readonly number[]): number => {
     const config = resolveOptions(optionsOf(change));
     const exchanges = stepExchanges(planRun({ ...config, place: { process: 0, workers } }));

@@ -1,4 +1,4 @@
-// A process that is killed costs time and no bit: the supervisor starts what is left from the
+// A killed process costs time but changes no bits: the supervisor restarts the others from the
 // newest state in memory.
 
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ const TRAIN = ['train', ...DATA, '--norm', 'sync', '--epochs', '4', '--workers',
 const { library, isHere, title } = LIBRARIES[0]!;
 
 describe(`under ${title}`, () => {
-  it.skipIf(!isHere)('a killed process is replaced, and no bit changes', async () => {
+  it.skipIf(!isHere)('a killed process is replaced, and no bits change', async () => {
     const alone = await syncbn(TRAIN);
     let killed = 0;
     const args = [...TRAIN, '--processes', '2', '--max-restarts', '2'];

@@ -23,7 +23,7 @@ describe.each([{ workers: [1, 1] }, { workers: [1, 2, 1] }])(
       expect.hasAssertions();
     });
 
-    it.each([...workers.keys()])('process %d may fall silent at any message', async (process) => {
+    it.each([...workers.keys()])('process %d may stop sending at any message', async (process) => {
       for (const exchange of EXCHANGES) {
         await expectFault(SMALL, workers, process, { kind: 'drop', exchange });
       }

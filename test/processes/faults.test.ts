@@ -1,10 +1,10 @@
-// What processes make of one that is late, silent or dead: all of them end, with the bits of an
-// undisturbed run or an error that names who. At every message: `npm run test:long`.
+// How processes handle one that is late, silent or dead: all of them end, with the bits of an
+// undisturbed run or an error that names the process. At every message: `npm run test:long`.
 
 import { describe, it } from 'vitest';
 import { expectFault, SMALL } from '../support/processes/faults.ts';
 
-describe('a process among three that', () => {
+describe('one of three processes that', () => {
   it.each([0, 3, 7])('is late before exchange %d changes nothing', async (exchange) => {
     await expectFault(SMALL, [1, 2, 1], 1, { kind: 'delay', exchange, delayMs: 60 });
   });

@@ -1,5 +1,5 @@
-// A supervised run whose hosts change while it trains: it stops after a step, and goes on where the
-// file says now, with the same bits.
+// A supervised run whose hosts change while it trains: it stops after a step, and continues on the
+// hosts that the file now lists, with the same bits.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ const DATA = ['--data', 'synthetic', '--limit', '2000', '--batch', '40', '--mode
 const TRAIN = ['train', ...DATA, '--norm', 'sync', '--epochs', '6', '--workers', '1', '--json'];
 
 describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
-  it.skipIf(!isHere)('a run goes on with more processes at SIGUSR2', async () => {
+  it.skipIf(!isHere)('a run continues with more processes at SIGUSR2', async () => {
     const hosts = join(folder, library.name);
     writeFileSync(hosts, 'localhost:1\n');
     let isAsked = false;

@@ -7,7 +7,7 @@ import type { TransportFault } from '../../src/sync/faultyTransport.ts';
 import { launchApart } from '../support/processes/launches.ts';
 
 it.each([[[2, 1]], [[1, 2, 2]]])(
-  'collectives of %j workers meet their closed forms',
+  'collectives of %j workers match their closed forms',
   async (workers) => {
     const results = await launchApart(workers, { args: { what: 'grid' } });
     const ranks = workers.reduce((sum, count) => sum + count);
@@ -49,7 +49,7 @@ describe.each([0, 12])('a process with a fault before exchange %d', (exchange) =
     return launchApart(WORKERS, { args, timeoutMs }, networks);
   };
 
-  it('changes nothing when it is late', async () => {
+  it('changes nothing if it is late', async () => {
     const [first, ...others] = await outcomesOf({ kind: 'delay', exchange, delayMs: 60 });
     expect(first).toMatchObject(Array.from({ length: 4 }, () => ({ wrong: [] })));
     expect(others).toEqual([first, first]);

@@ -46,7 +46,7 @@ describe(`under ${openMpi!.title}`, () => {
     expect(`${lost.stdout}${lost.stderr}`).toMatch(/SYNCBN_MPI has no library.*nowhere/);
   });
 
-  it.skipIf(!isHere)('refuses commands that are of one process', async () => {
+  it.skipIf(!isHere)('refuses commands for a single process', async () => {
     const refused = await mpirun(library, 2, ['simulate', '--json']);
     expect(refused.code).not.toBe(0);
     expect(`${refused.stdout}${refused.stderr}`).toMatch(
@@ -57,7 +57,7 @@ describe(`under ${openMpi!.title}`, () => {
 
 const hasBoth = openMpi!.isHere && mpich!.isHere;
 
-describe(`a launcher of one MPI and a library of another${hasBoth ? '' : ' (skipped)'}`, () => {
+describe(`a launcher of one MPI with a library of another${hasBoth ? '' : ' (skipped)'}`, () => {
   it.skipIf(!hasBoth)('is an error that says so', async () => {
     const env = { SYNCBN_MPI: mpich!.library.file };
     const output = await mpirun(openMpi!.library, 2, RUN, { env });

@@ -17,43 +17,40 @@ const SYNC = [...TRAIN, '--norm', 'sync', '--replicas', '4'];
 const doneOf = ({ events }: Outcome) => events.find(({ event }) => event === 'done');
 
 describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
-  it.skipIf(!isHere)(
-    'a run that is stopped goes on in one process, with the same bits',
-    async () => {
-      const file = join(folder, `${library.name}.ckpt`);
-      const args = [...SYNC, '--workers', '1', '--epochs', '400', '--checkpoint', file];
-      const stopped = await mpirun(library, 2, [...args, '--overwrite'], {
-        onLine: (line, child) => {
-          if (line.includes('"epoch":3') && !child.killed) child.kill('SIGTERM');
-        },
-      });
-      // Not the exit code: MPICH's launcher, when told to stop, now and then ends with 0.
-      expect(doneOf(stopped)).toBeUndefined();
-      const written = stopped.events.filter(({ event }) => event === 'checkpoint');
-      expect(written.length).toBeGreaterThan(0);
-      const { step } = written[written.length - 1]!;
-      // The launcher may end before it has passed the last line on: the file may be further.
-      const epochs = Math.ceil((step as number) / 8) + 3;
-      const rest = ['--epochs', `${epochs}`, '--workers', '1'];
-      const on = await syncbn([
-        'train',
-        '--data',
-        'synthetic',
-        '--limit',
-        '300',
-        '--resume',
-        file,
-        '--json',
-        ...rest,
-      ]);
-      const start = on.events.find(({ event }) => event === 'start');
-      expect(start?.step).toBeGreaterThanOrEqual(step as number);
-      const whole = await syncbn([...SYNC, ...rest]);
-      expect(doneOf(on)?.weightsHash).toBe(doneOf(whole)?.weightsHash);
-    },
-  );
+  it.skipIf(!isHere)('a stopped run continues in one process, with the same bits', async () => {
+    const file = join(folder, `${library.name}.ckpt`);
+    const args = [...SYNC, '--workers', '1', '--epochs', '400', '--checkpoint', file];
+    const stopped = await mpirun(library, 2, [...args, '--overwrite'], {
+      onLine: (line, child) => {
+        if (line.includes('"epoch":3') && !child.killed) child.kill('SIGTERM');
+      },
+    });
+    // Not the exit code: MPICH's launcher, when told to stop, now and then ends with 0.
+    expect(doneOf(stopped)).toBeUndefined();
+    const written = stopped.events.filter(({ event }) => event === 'checkpoint');
+    expect(written.length).toBeGreaterThan(0);
+    const { step } = written[written.length - 1]!;
+    // The launcher may end before it has passed the last line on: the file may be further.
+    const epochs = Math.ceil((step as number) / 8) + 3;
+    const rest = ['--epochs', `${epochs}`, '--workers', '1'];
+    const on = await syncbn([
+      'train',
+      '--data',
+      'synthetic',
+      '--limit',
+      '300',
+      '--resume',
+      file,
+      '--json',
+      ...rest,
+    ]);
+    const start = on.events.find(({ event }) => event === 'start');
+    expect(start?.step).toBeGreaterThanOrEqual(step as number);
+    const whole = await syncbn([...SYNC, ...rest]);
+    expect(doneOf(on)?.weightsHash).toBe(doneOf(whole)?.weightsHash);
+  });
 
-  it.skipIf(!isHere)('a run that fails for a reason of its own is not repeated', async () => {
+  it.skipIf(!isHere)('a run that fails by itself is not repeated', async () => {
     const args = [...SYNC, '--lr', '1e30', '--processes', '2', '--workers', '1'];
     const outcome = await supervised(library, [...args, '--max-restarts', '2'], () => {});
     expect(outcome.code).not.toBe(0);

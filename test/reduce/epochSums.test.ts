@@ -29,8 +29,8 @@ const options = {
   diagnosticsEvery: 0,
 } as const;
 
-describe('what is read of an epoch', () => {
-  it('belongs to the steps that it says, however fast they follow each other', async () => {
+describe('the sums read during an epoch', () => {
+  it('belong to the stated steps, however fast steps follow each other', async () => {
     await withOpenRun(options, async ({ trainer, published, words }) => {
       const progress = progressWords(words);
       let isRunning = true;
@@ -56,7 +56,7 @@ describe('what is read of an epoch', () => {
     });
   });
 
-  it('is that of the last step also where an epoch has just ended', async () => {
+  it('are those of the last step even if an epoch has just ended', async () => {
     const trainer = await Trainer.start(options);
     try {
       for await (const progress of trainer.fit({ epochs: 40, progressEveryMs: 0 })) {
@@ -70,7 +70,7 @@ describe('what is read of an epoch', () => {
     }
   });
 
-  it('is never a slot that is half written', () => {
+  it('never come from a half-written slot', () => {
     const published = new Float64Array(10);
     const words = new Int32Array(new SharedArrayBuffer(128));
     publishEpoch(published, words, Float64Array.of(3, 2, 4, 1), 5);

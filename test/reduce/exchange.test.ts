@@ -152,7 +152,7 @@ describe('a reduction over sync groups', () => {
     },
   );
 
-  it('synchronizes only where a group spans workers', () => {
+  it('synchronizes only if a group spans workers', () => {
     const needsExchange = (shards: number, workers: number, groupReplicas: GroupReplicas) => {
       const cuts = [1, 3].map((perShard) => ({ count: shards * perShard, shards }));
       const found = cuts.map(

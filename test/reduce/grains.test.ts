@@ -55,7 +55,7 @@ describe('partStart', () => {
     }
   });
 
-  it('is what partOf tells the part of', () => {
+  it('agrees with partOf', () => {
     for (const n of SAMPLES) {
       for (const parts of REPLICAS) {
         for (let thing = 0; thing < n; thing++) {
@@ -68,13 +68,13 @@ describe('partStart', () => {
     }
   });
 
-  it('leaves the last parts empty where there are fewer things than parts', () => {
+  it('leaves the last parts empty if there are fewer items than parts', () => {
     expect([0, 1, 2, 3, 4, 5].map((part) => partStart(3, 5, part))).toEqual([0, 1, 2, 3, 3, 3]);
   });
 });
 
 describe('the rule of grains', () => {
-  it('takes a sample each in small batches, and at least 32 grains from 128 samples on', () => {
+  it('uses one sample per grain in small batches, and at least 32 grains from 128 on', () => {
     for (let batch = 1; batch <= 8; batch++) expect(defaultGrains(batch)).toBe(batch);
     for (let batch = 1; batch < 2000; batch++) {
       expect(defaultGrains(batch)).toBeLessThanOrEqual(batch);
@@ -83,7 +83,7 @@ describe('the rule of grains', () => {
     }
   });
 
-  it('does not look at replicas unless something is local to them', () => {
+  it('does not depend on replicas unless something is local to them', () => {
     const cuts = REPLICAS.map((replicas) =>
       cutGrains({ globalBatch: 128, grains: 32, replicas, locality: 'none' }),
     );
@@ -92,7 +92,7 @@ describe('the rule of grains', () => {
     );
   });
 
-  it('ends grains at the borders of replicas where statistics are local to them', () => {
+  it('ends grains at the boundaries of replicas if statistics are local to them', () => {
     for (const replicas of REPLICAS) {
       for (const locality of ['borders', 'whole'] as const) {
         const cut = cutGrains({ globalBatch: 100, grains: 32, replicas, locality });
@@ -108,7 +108,7 @@ describe('the rule of grains', () => {
     }
   });
 
-  it('gives as many grains as asked for, at most one for each sample', () => {
+  it('makes the requested number of grains, at most one per sample', () => {
     const cutOf = (grains: number): GrainCut =>
       cutGrains({ globalBatch: 20, grains, replicas: 4, locality: 'none' });
     expect(cutOf(1).count).toBe(1);
@@ -121,7 +121,7 @@ describe('the rule of grains', () => {
 });
 
 describe('grainStart', () => {
-  it('goes from 0 to the samples, never down, grains of a shard differing by at most one', () => {
+  it('rises from 0 to the samples, with grains of a shard differing by at most one', () => {
     for (const cut of CUTS) {
       for (const samples of SAMPLES) {
         const starts = startsOf(cut, samples);
@@ -140,7 +140,7 @@ describe('grainStart', () => {
 });
 
 describe('the grains of workers', () => {
-  it('are contiguous, all of them, differing by at most one grain, or shard', () => {
+  it('are contiguous and complete, and differ by at most one grain, or shard', () => {
     for (const cut of CUTS) {
       for (const workers of WORKERS.filter((w) => w <= cut.count)) {
         const ranges = grainRanges(cut, workers);
@@ -156,7 +156,7 @@ describe('the grains of workers', () => {
     }
   });
 
-  it('hold the samples that one worker alone would have there', () => {
+  it('hold the samples that a single worker would have there', () => {
     for (const cut of CUTS) {
       for (const samples of SAMPLES) {
         for (const workers of WORKERS.filter((w) => w <= cut.count)) {
@@ -191,7 +191,7 @@ describe('the grains of workers', () => {
     }
   });
 
-  it('have no samples, at the end of the batch, where all are empty', () => {
+  it('have no samples, at the end of the batch, if all are empty', () => {
     const state = newState(2);
     fillGrains(state, { count: 4, shards: 4 }, 2, { lo: 2, hi: 4 });
     expect(state).toEqual({
@@ -209,7 +209,7 @@ describe('the grains of workers', () => {
 });
 
 describe('groupGrains', () => {
-  it('is the grains of so many replicas, all where they share one shard', () => {
+  it('is the grains of the given replicas, or all if they share one shard', () => {
     const cut = { count: 24, shards: 8 };
     expect([1, 2, 8, 9, Number.POSITIVE_INFINITY].map((k) => groupGrains(cut, k))).toEqual([
       3, 6, 24, 24, 24,

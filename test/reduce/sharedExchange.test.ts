@@ -64,7 +64,7 @@ describe('norms at the ends of both branches', () => {
       2,
     ],
     ['whose input needs no gradient', { ...pairOf('sync', 'sync'), isFirst: true }, 1],
-  ])('%s give the same bits as apart, on any number of workers', async (_, example, saved) => {
+  ])('%s give the same bits as separately, on any number of workers', async (_, example, saved) => {
     const apart = await train(modelOf(example, false), 5, 2);
     const together = await train(modelOf(example, true), 5, 2);
     const alone = await train(modelOf(example, true), 5, 1);

@@ -57,7 +57,7 @@ describe('the tree over grains', () => {
     expect(coverNodes(tree, { lo: size, hi: size + 3 })).toEqual([]);
   });
 
-  it.each(SIZES)('of %d leaves folds in place, the root taking the place of the first', (size) => {
+  it.each(SIZES)('of %d leaves folds in place, with the root in place of the first', (size) => {
     for (let lo = 0; lo < 3; lo++) {
       const node = { lo, hi: lo + size };
       const places = letters(0, node.hi);
@@ -85,7 +85,7 @@ describe('the tree over grains', () => {
     expect(deepest).toBeLessThanOrEqual(treeDepth(size));
   });
 
-  it.each(SIZES)('of %d leaves is the same tree whatever workers publish', (size) => {
+  it.each(SIZES)('of %d leaves is the same tree for any published nodes', (size) => {
     const tree = { lo: 0, hi: size };
     for (let workers = 1; workers <= size; workers++) {
       const published = rangesOf(size, workers)

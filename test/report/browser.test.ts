@@ -139,7 +139,7 @@ describe.skipIf(found === undefined)(`in Chromium${why}`, () => {
     );
   });
 
-  it('the live page shows new points while the run goes on, and its end', () =>
+  it('the live page shows new points during the run, and its end', () =>
     onTab({ size: 'desk', colorScheme: 'light' }, async (tab, problems) => {
       const history = longRun(100);
       const server = await serveLive({
@@ -171,7 +171,7 @@ describe.skipIf(found === undefined)(`in Chromium${why}`, () => {
       }
     }));
 
-  it(`a report of ${POINTS} points a curve scrolls without stutter`, () =>
+  it(`a report with ${POINTS} points per curve scrolls without stutter`, () =>
     onTab({ size: 'desk', colorScheme: 'light' }, async (tab, problems) => {
       await tab.setContent(renderPage(runPage(longRun(POINTS))));
       const longest = await tab.evaluate(async () => {

@@ -35,7 +35,7 @@ describe('Curve', () => {
     expect(curve.points().map(({ x }) => x)).toEqual([1, 4]);
   });
 
-  it('keeps a peak when it is thinned for drawing', () => {
+  it('keeps a peak if it is thinned for drawing', () => {
     const curve = filled(10_000 - 1, (x) => (x === 7777 ? 50 : x === 3333 ? -50 : 0));
     const drawn = curve.points(100);
     expect(drawn.length).toBeLessThanOrEqual(100);

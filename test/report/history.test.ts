@@ -12,7 +12,7 @@ const FACTS = {
 };
 
 describe('the curves of a run', () => {
-  it("are the means since the look before, worked out from the epoch's means", () => {
+  it("are the means since the previous look, computed from the epoch's means", () => {
     const history = new RunHistory(FACTS);
     history.addProgress(progress(1, 2), 1);
     history.addProgress(progress(3, 1.5), 3);
@@ -27,7 +27,7 @@ describe('the curves of a run', () => {
     expect(history.accuracy.points()[1]!.y).toBeCloseTo(points[1]!.y / 10, 10);
   });
 
-  it('have the validation of each epoch, which the page draws beside the training', () => {
+  it('have the validation of each epoch, which the page plots next to training', () => {
     const history = new RunHistory(FACTS);
     const best = { monitor: 'loss', split: 'test', value: 0.5, epoch: 1, step: 4 } as const;
     for (const epoch of [1, 2]) {
@@ -56,7 +56,7 @@ describe('the curves of a run', () => {
     expect(page).toContain('best epoch by loss');
   });
 
-  it('say nothing of losses that a huge one before them hides in the sum', () => {
+  it('skip losses that a huge earlier one hides in the sum', () => {
     const history = new RunHistory(FACTS);
     history.addProgress(progress(1, 1e30), 1);
     history.addProgress(progress(2, 5e29), 2);
@@ -65,7 +65,7 @@ describe('the curves of a run', () => {
     expect(history.loss.countNotFinite).toBe(1);
   });
 
-  it('take a speed from stretches of a second and more, and none from the steps before', () => {
+  it('measure speed over intervals of at least a second, excluding earlier steps', () => {
     const history = new RunHistory(FACTS);
     history.addProgress(progress(1000, 1), 0.1);
     history.addProgress(progress(1001, 1), 0.6);
@@ -106,7 +106,7 @@ describe('the page of a run', () => {
     return renderPage(runPage(history));
   }
 
-  it('says what is known before the first step', () => {
+  it('shows what is known before the first step', () => {
     const html = pageOf(new RunHistory(FACTS));
     expect(html).toContain('running');
     expect(html).toContain('syncbn train --report r.html');
@@ -157,7 +157,7 @@ describe('the page of a run', () => {
     for (const text of texts) expect(html).toContain(text);
   });
 
-  it('draws no more lines than can be told apart', () => {
+  it('draws no more lines than can be distinguished', () => {
     const history = new RunHistory(FACTS);
     for (const step of [0, 50]) {
       const tensors = Array.from({ length: 40 }, (_, i) => ({

@@ -74,7 +74,7 @@ afterEach(() => {
 });
 
 describe('serveLive', () => {
-  it('serves the page on this machine alone, with nothing from elsewhere allowed', () =>
+  it('serves the page only on this machine, and allows no external content', () =>
     serving(async ({ url }) => {
       expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
       const response = await fetch(url);
@@ -101,7 +101,7 @@ describe('serveLive', () => {
     }),
   );
 
-  it('ends although a client holds an idle connection', async () => {
+  it('ends even if a client holds an idle connection', async () => {
     let silent: Socket | undefined;
     await serving(async ({ url }) => {
       const { port } = new URL(url);
@@ -115,7 +115,7 @@ describe('serveLive', () => {
     expect(silent!.destroyed).toBe(true);
   });
 
-  it('asks for the token of its URL when it listens elsewhere', () =>
+  it('requires the token of its URL if it listens elsewhere', () =>
     serving(
       async ({ url }) => {
         expect(url).toMatch(/\?token=[0-9a-f]{32}$/);
@@ -129,7 +129,7 @@ describe('serveLive', () => {
       { host: '0.0.0.0' },
     ));
 
-  it('pushes what has changed to those who look, and the end', () =>
+  it('pushes changes, and the end of the run, to viewers', () =>
     serving(async (server) => {
       const response = await fetch(`${server.url}events`);
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -154,7 +154,7 @@ describe('serveLive', () => {
       expect(rendered.count).toBe(0);
     }));
 
-  it('says which port is in use, and what to try', async () => {
+  it('names a port that is in use, and suggests another', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { port: number };
@@ -168,7 +168,7 @@ describe('serveLive', () => {
     }
   });
 
-  it('says which address is none of this machine', async () => {
+  it('names an address that does not belong to this machine', async () => {
     await expect(serving(async () => {}, { host: '192.0.2.1' })).rejects.toThrow(
       /^--watch-host 192\.0\.2\.1: expected .*, got "listen EADDRNOTAVAIL/,
     );
@@ -176,7 +176,7 @@ describe('serveLive', () => {
 });
 
 describe('connections', () => {
-  it('end where clients ask for nothing, however many these are', async () => {
+  it('end if clients send no request, however many there are', async () => {
     await serving(async ({ url }) => {
       const { port } = new URL(url);
       let closed = 0;
@@ -200,7 +200,7 @@ describe('connections', () => {
 });
 
 describe('a page that cannot be rendered', () => {
-  it('is said once, and neither ends the process nor the server', async () => {
+  it('is reported once, and ends neither the process nor the server', async () => {
     const troubles: string[] = [];
     let isBroken = true;
     const part = (): string => {

@@ -55,7 +55,7 @@ function labOf(color: Color, sight: Matrix): number[] {
 }
 
 describe('colors of classes', () => {
-  it.each(Object.keys(SIGHTS))('are told apart with %s', (name) => {
+  it.each(Object.keys(SIGHTS))('can be distinguished with %s', (name) => {
     const colors = Array.from({ length: COUNT_COLORS + 1 }, (_, i) => classColor(i - 1));
     const labs = colors.map((color) => labOf(color, SIGHTS[name]!));
     const distances = labs.flatMap((one, i) =>

@@ -29,7 +29,7 @@ describe('matrixPlot', () => {
     expect(svg.textContent).toContain('predicted class');
   });
 
-  it('leaves counts out where squares are small', () => {
+  it('leaves out counts if squares are small', () => {
     const row = Array.from({ length: 40 }, () => 1);
     const svg = parse(
       matrixPlot(

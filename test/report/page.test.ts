@@ -31,7 +31,7 @@ describe('renderPage', () => {
     expect(html.match(/&lt;script&gt;/g)).toHaveLength(14);
   });
 
-  it('breaks no flag of a command at its hyphens', () => {
+  it('does not break the flags of a command at hyphens', () => {
     const lead = 'syncbn train --lr-scaling linear --report a--b.html has trained.';
     const html = renderPage({ title: 't', lead, sections: [] });
     const flags = [...html.matchAll(/<span class="flag">(.*?)<\/span>/g)].map(([, flag]) => flag);
@@ -67,7 +67,7 @@ describe('renderPage', () => {
     expect(isNumber).toEqual([false, true, true, true]);
   });
 
-  it('carries a script only where it is given one', () => {
+  it('contains a script only if it is given one', () => {
     expect(pageWith().querySelector('script')).toBeNull();
     const html = renderPage({ title: 't', lead: 'l', sections: [], script: 'let a = 1;' });
     expect(html).toContain('<script>let a = 1;</script>');

@@ -48,7 +48,7 @@ describe('linePlot', () => {
     expect((dots[0]!.y - dots[2]!.y) / (dots[0]!.y - dots[1]!.y)).toBeCloseTo(8 / 3, 6);
   });
 
-  it('sets categories side by side in the order in which they come', () => {
+  it('sets categories side by side in the given order', () => {
     const points = [32, 16, 2].map((x) => ({ x, y: 1 }));
     const dots = dotsOf(
       parse(linePlot({ ...PLOT, xScale: 'category', series: [{ name: 'a', points }] })),
@@ -65,7 +65,7 @@ describe('linePlot', () => {
     expect((dots[1]!.y - dots[2]!.y) / (dots[0]!.y - dots[1]!.y)).toBeCloseTo(2, 6);
   });
 
-  it('leaves out what no axis can show', () => {
+  it('leaves out values that no axis can show', () => {
     const points = [
       { x: 1, y: Number.NaN },
       { x: 2, y: 3 },

@@ -23,7 +23,7 @@ const THEIRS = Buffer.from(
 );
 
 describe('event files', () => {
-  it('have the bytes of those that TensorBoard writes', () => {
+  it('have the same bytes as those from TensorBoard', () => {
     const ours = [
       scalarsRecord({ seconds: 1700000000.25, step: 3 }, [
         ['train/loss', 0.5],
@@ -47,7 +47,7 @@ describe('event files', () => {
     expect(crc32c(Buffer.alloc(32, 0xff))).toBe(0x62a8ab43);
   });
 
-  it('are what the reader of these tests takes them for', () => {
+  it('are parsed by the reader of these tests', () => {
     const [version, scalars, text, start] = readEvents(THEIRS);
     expect(version).toMatchObject({ fileVersion: 'brain.Event:2', step: 0 });
     const values = { 'train/loss': 0.5, 'train/accuracy': -1.25 };
@@ -63,7 +63,7 @@ describe('event files', () => {
 describe('a board', () => {
   const eventsOf = ({ path }: { readonly path: string }) => readEvents(readFileSync(path));
 
-  it('has what a run tells, by step', async () => {
+  it('has what a run reports, by step', async () => {
     const board = await openTensorBoard(join(folder, 'new', 'run'));
     const validation = {
       ...{
@@ -114,7 +114,7 @@ describe('a board', () => {
     ]);
   });
 
-  it('of a run that goes on is a later file, which says where it starts', async () => {
+  it('of a resumed run is a later file, which says where it starts', async () => {
     const dir = join(folder, 'resumed');
     const boards = [await openTensorBoard(dir), await openTensorBoard(dir, { step: 7 })];
     for (const board of boards) board.close();

@@ -77,7 +77,7 @@ function expectClose(found: Values, expected: (name: string, i: number) => numbe
 }
 
 describe('an average of the weights', () => {
-  it('moves exponentially, beginning with the weights after the first step', async () => {
+  it('moves exponentially, starting with the weights after the first step', async () => {
     const history = await historyOf(7);
     const found = await averageAfter(ema({ decay: 0.8 }), 7);
     expectClose(found, (name, i) => {
@@ -95,7 +95,7 @@ describe('an average of the weights', () => {
     });
   });
 
-  it('leaves the training as it is, and is the same bits on any workers and resumed', async () => {
+  it('does not change training, and has the same bits on any workers and on resume', async () => {
     const averaging = ema({ decay: 0.7 });
     const hashes = new Set<string>();
     for (const workers of [1, 4]) {
@@ -120,7 +120,7 @@ describe('an average of the weights', () => {
 });
 
 describe('an evaluation of the average', () => {
-  it('is by its own statistics, and changes nothing', async () => {
+  it('uses its own statistics, and changes nothing', async () => {
     await using trainer = await start(ema({ decay: 0.9 }));
     await trainTo(trainer, 6);
     const before = trainer.weightsHash();
@@ -136,7 +136,7 @@ describe('an evaluation of the average', () => {
     expect(trainer.weightsHash()).toBe(used);
   });
 
-  it('is refused where there is no average, or none yet', async () => {
+  it('is refused if there is no average, or none yet', async () => {
     await using plain = await Trainer.start(base);
     await expect(plain.useAverage()).rejects.toThrow(/has no average of the weights/);
     await using late = await start(swa({ fromEpoch: 2 }));

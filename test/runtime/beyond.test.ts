@@ -21,7 +21,7 @@ const EVALUATED_BYTES = 16;
 const JOB = new URL('../support/jobs/beyond.mjs', import.meta.url);
 
 describe('collectives of a group', () => {
-  it('give the same beyond 2 GiB of shared memory', async () => {
+  it('give the same results beyond 2 GiB of shared memory', async () => {
     const launch = await launchBuilt();
     const run = (beyond: number): Promise<unknown[]> =>
       launch(JOB, {

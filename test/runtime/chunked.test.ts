@@ -1,5 +1,6 @@
 // Training on data that is read in chunks: the same bits for any number of workers and processes,
-// resumed in the midst of an epoch, and those of data in memory where one window holds all samples.
+// resumed in the middle of an epoch, and the bits of data in memory if one window holds all
+// samples.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -79,13 +80,13 @@ const trained = async (given: TrainingData, options: Options = {}) =>
   using(await started(given, options), endOf);
 
 describe('data in chunks', () => {
-  it('has the bits of data in memory where one window holds it all', async () => {
+  it('has the bits of data in memory if one window holds all of it', async () => {
     const expected = await trained(weighted);
     const given = inChunks(weighted, { chunkSamples: 8, testToo: true });
     expect(await trained(given, { workers: 3 })).toEqual(expected);
   });
 
-  it('has others by windows, the same on any workers and processes, however slow', async () => {
+  it('has other bits by windows, the same on any workers and processes, however slow', async () => {
     const expected = await trained(inChunks(data, WINDOWS));
     expect(expected.hash).not.toBe((await trained(data)).hash);
     const slow = inChunks(data, { ...WINDOWS, readMs: 2, testToo: true });
@@ -97,7 +98,7 @@ describe('data in chunks', () => {
     for (const end of await Promise.all(ends)) expect(end).toEqual(expected);
   });
 
-  it('is resumed in the midst of an epoch, in memory, too', async () => {
+  it('can be resumed in the middle of an epoch, even in memory', async () => {
     const { contentHash } = describeDataset(data);
     const given = { ...inChunks(data, WINDOWS), contentHash };
     const expected = await trained(given);
@@ -118,7 +119,7 @@ describe('data in chunks', () => {
     await expect(Trainer.resume(path, { data: changed })).rejects.toThrow('has changed');
   });
 
-  it('is held by windows, and read no further ahead', async () => {
+  it('is in memory by windows, and read no further ahead', async () => {
     const reads: number[] = [];
     const given = inChunks(data, { ...WINDOWS, onRead: (index) => reads.push(index) });
     await using(await started(given, { shuffle: false }), async (trainer) => {
@@ -145,7 +146,7 @@ describe('a chunk', () => {
     for await (const _ of trainer.fit({ epochs: 1 }));
   };
 
-  it('that cannot be read ends the run that comes to it, with its error', async () => {
+  it('that cannot be read ends the run that reaches it, with its error', async () => {
     const failure = new UsageError({ what: 'the disk', problem: 'is gone' });
     const given = failing(10, () => Promise.reject(failure));
     await using(await started(given, { workers: 2, shuffle: false }), async (trainer) => {
@@ -154,7 +155,7 @@ describe('a chunk', () => {
     });
   });
 
-  it('that does not come ends the run in time, and is named', async () => {
+  it('that does not arrive ends the run in time, and is named', async () => {
     const given = failing(0, () => new Promise<never>(() => {}));
     await using(await started(given, { timeoutMs: 400, workers: 2 }), async (trainer) => {
       const ended = fit(trainer);
@@ -163,7 +164,7 @@ describe('a chunk', () => {
     });
   });
 
-  it('that is not what was said is refused', async () => {
+  it('that does not match its description is refused', async () => {
     const { train } = inChunks(data, WINDOWS);
     const cases: readonly [(chunk: Awaited<ReturnType<typeof train.read>>) => object, RegExp][] = [
       [({ inputs }) => ({ inputs: inputs.subarray(1) }), /^inputs of chunk 0 .*got "287 values"/],
@@ -181,7 +182,7 @@ describe('a chunk', () => {
     }
   });
 
-  it('may be asked for in the midst of a stop', async () => {
+  it('may be requested during a stop', async () => {
     const given = inChunks(data, { ...WINDOWS, readMs: 20 });
     await using(await started(given, { workers: 2 }), async (trainer) => {
       for await (const _ of trainer.fit({ epochs: 9, progressEveryMs: 1 })) break;

@@ -29,13 +29,13 @@ describe('a worker that dies', () => {
   }
 
   for (const way of ['throw', 'exit', 'float'] as const) {
-    it(`by ${way} while it starts, lets the start reject`, async () => {
+    it(`by ${way} while it starts, makes the start reject`, async () => {
       const started = startDoomed({ way, moment: 'start', workers: 2, victim: 0 });
       await expect(started).rejects.toThrow(SAYS[way].replace('worker ', ''));
     });
   }
 
-  it('leaves no thread, however often', async () => {
+  it('leaves no thread, however often it happens', async () => {
     await endOf({ way: 'float', moment: 'fit', workers: 3, victim: 1 });
     const before = countThreads();
     for (let death = 0; death < 10; death++) {

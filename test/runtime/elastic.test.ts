@@ -12,7 +12,7 @@ import { startElastic, trainKilled, WORKERS, withThreads } from '../support/runs
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-elastic-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Everything that a trainer can be asked for, and what it comes to. */
+/** Everything that a trainer can be asked for, and the results. */
 async function everything(trainer: Trainer): Promise<readonly unknown[]> {
   for (const moment of MOMENTS) await meet(trainer, moment);
   const { loss, accuracy } = await trainer.evaluate();
@@ -49,7 +49,7 @@ describe('an elastic run', () => {
     });
   }
 
-  it('outlives one death after the other at any time, until no worker is left', async () => {
+  it('survives one death after another at any time, until no worker is left', async () => {
     const { hash } = await trainKilled(0, 0);
     for (const seed of [1, 2]) {
       const killed = await trainKilled(3, seed);
@@ -59,7 +59,7 @@ describe('an elastic run', () => {
     await expect(trainKilled(Infinity, 3)).rejects.toThrow('worker exited');
   });
 
-  it('ends with what is thrown again in the same step', async () => {
+  it('ends with an error that is thrown again in the same step', async () => {
     const trainer = await startDoomed({
       ...{ way: 'throw', moment: 'fit', workers: 3, victim: 0, elastic: true },
       onNotice: () => {},
@@ -69,7 +69,7 @@ describe('an elastic run', () => {
     await trainer.close();
   });
 
-  it('stops where it is asked to while it loses a worker', async () => {
+  it('stops when asked to while it loses a worker', async () => {
     await withThreads(async (alive) => {
       const trainer = await startElastic();
       let isAsked = false;

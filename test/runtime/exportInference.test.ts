@@ -45,7 +45,7 @@ async function withTrainer<T>(
 }
 
 describe('exportInference', () => {
-  it('folds what it can, compares, and writes a checkpoint that evaluates alike', async () => {
+  it('folds what it can, compares, and writes an equivalent checkpoint', async () => {
     const path = join(folder, 'folded.ckpt');
     await withTrainer({}, async (trainer) => {
       const before = await trainer.evaluate();
@@ -69,7 +69,7 @@ describe('exportInference', () => {
     });
   });
 
-  it('folds what is frozen by its place, or has a rate of its own by it', async () => {
+  it('folds layers that are frozen, or have their own rate, by their path', async () => {
     const path = join(folder, 'frozen.ckpt');
     const named = {
       freeze: ['9.linear.*'],
@@ -84,7 +84,7 @@ describe('exportInference', () => {
     });
   });
 
-  it('leaves a model without batch normalization as it is, to the bit', async () => {
+  it('does not change any bits of a model without batch normalization', async () => {
     const model = convertNorm(base.model, { to: 'group' });
     await withTrainer({ model }, async (trainer) => {
       const found = await trainer.exportInference();
@@ -113,7 +113,7 @@ describe('exportInference', () => {
     });
   });
 
-  it('notices a mean so large that folding loses the output', async () => {
+  it('detects a mean so large that folding loses the output', async () => {
     const vectors = synthetic({ train: 8, test: 4, shape: [1], classes: 2 });
     const ones = {
       count: 4,

@@ -126,19 +126,19 @@ describe('a gang', () => {
     }
   });
 
-  it('refuses a rank that it does not have', async () => {
+  it('refuses a nonexistent rank', async () => {
     const { call } = await start(1);
     await expect(call(1, (api) => api.echo(1))).rejects.toThrow(UsageError);
   });
 
-  it('does not answer once it is closed, and may be closed again', async () => {
+  it('does not answer after it is closed, and may be closed again', async () => {
     const { call, close } = await start(2);
     await close();
     await close();
     await expect(call(0, (api) => api.echo(1))).rejects.toThrow('the gang is closed');
   });
 
-  it('closes while its workers wait, and rejects the open calls', async () => {
+  it('closes while its workers wait, and rejects the pending calls', async () => {
     const { call, close } = await start(2);
     const waiting = call(0, (api) => api.wait('none')).catch((error) => error);
     await until(() => Atomics.load(cells, 0) === 1);
@@ -146,7 +146,7 @@ describe('a gang', () => {
     expect(String(await waiting)).toContain('the gang was closed');
   });
 
-  it('closes although a worker never listens', async () => {
+  it('closes even if a worker never listens', async () => {
     const { call, close } = await start(2);
     const hanging = call(1, (api) => api.hang()).catch((error) => error);
     await until(() => Atomics.load(cells, 0) === 1);
@@ -209,7 +209,7 @@ describe('a gang of three, of which one', () => {
     expect((error as UsageError).details).toMatchObject({ what: 'lr', given: -1 });
   });
 
-  it('hangs, rejects every call when the timeout of the call is over', async () => {
+  it('hangs, rejects every call after its timeout', async () => {
     const { call } = await start(3);
     const waiting = call(0, (api) => api.wait('none')).catch((error) => error);
     await until(() => Atomics.load(cells, 0) === 1);
@@ -234,7 +234,7 @@ describe('a gang that does not start', () => {
     );
   });
 
-  it('names the rank whose thread ended', async () => {
+  it('names the rank of a thread that ended', async () => {
     await expect(start(3, { failStart: 'exit' })).rejects.toThrow('exited with code: 7');
   });
 

@@ -1,5 +1,5 @@
-// Nothing waits forever: whatever a worker does instead of going on, in whichever call, the run
-// ends with an error that names it, and its thread is gone.
+// Nothing waits forever: whatever a worker does instead of continuing, in any call, the run ends
+// with an error that names it, and its thread is gone.
 
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/base/errors.ts';
@@ -33,7 +33,7 @@ describe('a worker that loops', () => {
     }
   }
 
-  it('is not one that works for long in small pieces', async () => {
+  it('is not confused with one that works for long in small pieces', async () => {
     const timeoutMs = 40;
     const doom = { way: 'none', moment: 'fit', workers: 1, victim: 0, timeoutMs } as const;
     const trainer = await startDoomed(doom);
@@ -71,7 +71,7 @@ describe('a launched job', () => {
     expect(error.message).toBe('rank 0: its thread was not ready within 500 ms.');
   });
 
-  it('refuses timeouts that are none', async () => {
+  it('refuses invalid timeouts', async () => {
     const launch = await launchBuilt();
     for (const options of [{ jobTimeoutMs: 0 }, { startTimeoutMs: '1s' as unknown as number }]) {
       const error = await errorOf(launch(HANGING, { workers: 1, ...options }));

@@ -33,7 +33,7 @@ async function errorOf(launched: Promise<unknown>): Promise<RunError> {
 
 describe('launch', () => {
   for (const workers of [1, 2, 3, 5]) {
-    it(`runs the job on ${workers} ranks and gives the results in rank order`, async () => {
+    it(`runs the job on ${workers} ranks and returns the results in rank order`, async () => {
       const results = await run('context', workers, { args: { given: 'x' } });
       const ranks = Array.from({ length: workers }, (_, rank) => rank);
       expect(results).toEqual(ranks.map((rank) => ({ rank, worldSize: workers, given: 'x' })));
@@ -42,7 +42,7 @@ describe('launch', () => {
     });
   }
 
-  it('takes jobs that are asynchronous, and modules by path', async () => {
+  it('accepts asynchronous jobs, and modules by path', async () => {
     expect(
       await launch('test/support/jobs/job.mjs', { workers: 2, args: { what: 'later' } }),
     ).toEqual([10, 10]);
@@ -54,7 +54,7 @@ describe('launch', () => {
     expect(shared[0]).toBe(6);
   });
 
-  it('runs twice at once, each with a group of its own', async () => {
+  it('runs twice at once, each with its own group', async () => {
     const [two, three] = await Promise.all([run('sum', 2), run('sum', 3)]);
     expect(two).toEqual(Array(2).fill(new Float64Array([3, 2])));
     expect(three).toEqual(Array(3).fill(new Float64Array([6, 3])));
@@ -81,7 +81,7 @@ describe('launch rejects', () => {
     );
   });
 
-  it('when a job is late, naming the one that is missing', async () => {
+  it('when a job is late, naming the missing rank', async () => {
     const shared = new Int32Array(new SharedArrayBuffer(4));
     const error = await errorOf(run('late', 2, { timeoutMs: 200, args: { shared } }));
     expect(error.failure).toMatchObject({
@@ -132,7 +132,7 @@ describe('launch rejects', () => {
 
 describe('a process that has launched', () => {
   for (const what of ['sum', 'throw', 'exit', 'leave']) {
-    it(`ends by itself soon after the job: ${what}`, async () => {
+    it(`exits by itself soon after the job: ${what}`, async () => {
       const script = `
         import { launch } from ${JSON.stringify(BUILT_URL)};
         const options = { workers: 3, args: { what: '${what}' } };

@@ -167,7 +167,7 @@ describe('a loaded model', () => {
     });
   });
 
-  it('takes one sample or many, and batches calls that come together', async () => {
+  it('accepts one sample or many, and batches simultaneous calls', async () => {
     await compared({ ...base, model: cnn }, {}, async ({ trainer, model }) => {
       const whole = await trainer.predict(values(data));
       const one = (i: number) => values(data).subarray(i * 64, (i + 1) * 64);
@@ -182,7 +182,7 @@ describe('a loaded model', () => {
     });
   });
 
-  it('lets the event loop turn between the batches of a large call', async () => {
+  it('lets the event loop run between the batches of a large call', async () => {
     await compared({ ...base, model: cnn }, {}, async ({ model }) => {
       let turns = 0;
       let isDone = false;
@@ -208,7 +208,7 @@ describe('a loaded model', () => {
     });
   });
 
-  it('has no memory for what training needs', async () => {
+  it('has no memory for training', async () => {
     await compared({ ...base, model: cnn, optimizer: adam() }, {}, async ({ model }) => {
       const { layout }: { readonly layout: Layout } = Reflect.get(model, 'inference').team.plan;
       const bytesOf = (part: string): number =>
@@ -262,7 +262,7 @@ describe('evaluation on other data', () => {
     });
   });
 
-  it('takes inputs by their own shift', async () => {
+  it('accepts inputs with their own shift', async () => {
     const shifted = (by: number): Dataset => ({
       ...data,
       shift: [by],
@@ -275,7 +275,7 @@ describe('evaluation on other data', () => {
     });
   });
 
-  it('takes either split, metrics, and fewer classes; refuses what does not fit', async () => {
+  it('accepts either split, metrics, and fewer classes; refuses mismatched data', async () => {
     await compared({ ...base, model: cnn }, {}, async ({ trainer, model }) => {
       const found = await model.evaluate(data, { split: 'train', metrics: ['f1'] });
       const wanted = await trainer.evaluate('train', { metrics: ['f1'] });
@@ -296,7 +296,7 @@ describe('evaluation on other data', () => {
   });
 });
 
-describe('a checkpoint that is none of a model', () => {
+describe('a checkpoint that is not of a model', () => {
   it('is refused', async () => {
     await expect(loadModel(join(folder, 'missing.ckpt'))).rejects.toThrow(/checkpoint .*missing/);
     await expect(loadModel('x', { threads: 0 })).rejects.toThrow(/threads: expected .*, got 0/);

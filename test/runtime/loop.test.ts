@@ -75,7 +75,7 @@ async function outcomeOf(starting: Promise<Trainer>, options: FitOptions = OPTIO
 const whole = outcomeOf(Trainer.start(BASE));
 
 describe('the loop', () => {
-  it('validates on the samples held out, keeps the best epoch and stops early', async () => {
+  it('validates on held-out samples, keeps the best epoch and stops early', async () => {
     const { curve, hash, best, epoch } = await whole;
     const last = curve.at(-1)! as { epoch: number; count: number; stopsEarly: boolean };
     expect(last).toMatchObject({ count: 23, stopsEarly: true, epoch: epoch + 2 });
@@ -96,12 +96,12 @@ describe('the loop', () => {
     expect(await outcomeOf(Trainer.start({ ...BASE, ...change }))).toEqual(await whole);
   });
 
-  it('has them in each of two processes', async () => {
+  it('has the same in each of two processes', async () => {
     const apart = memoryNetworks(2).map((network) => outcomeOf(startOn(network, BASE)));
     for (const outcome of await Promise.all(apart)) expect(outcome).toEqual(await whole);
   });
 
-  it.each([7, 10])('has them when it is resumed after step %d', async (maxSteps) => {
+  it.each([7, 10])('has the same when resumed after step %d', async (maxSteps) => {
     const path = join(folder, `${maxSteps}.ckpt`);
     const started = await Trainer.start(BASE);
     const before = await curveOf(started, { ...OPTIONS, maxSteps });
@@ -113,7 +113,7 @@ describe('the loop', () => {
     expect(resumed).toMatchObject(rest);
   });
 
-  it('stays stopped, and has the weights of its best epoch where that is asked for', async () => {
+  it('stays stopped, and has the weights of its best epoch if requested', async () => {
     const path = join(folder, 'stopped.ckpt');
     await using trainer = await Trainer.start(BASE);
     let atBest = '';
@@ -133,8 +133,8 @@ describe('the loop', () => {
   });
 });
 
-describe('between two epochs', () => {
-  it('a trainer takes all other calls, and goes on as if there had been none', async () => {
+describe('between epochs', () => {
+  it('a trainer accepts all other calls, and continues as if there had been none', async () => {
     const path = join(folder, 'between.ckpt');
     await using trainer = await Trainer.start(BASE);
     const inputs = data.test.inputs.slice(0, 16) as Float32Array;

@@ -63,7 +63,7 @@ it.each([1, 3])('classes are counted as they are predicted, %d workers', async (
   }
 });
 
-it('errors of a regression are in the units of its data', async () => {
+it('regression errors are in the units of the data', async () => {
   const trainer = await start(numbers, 2, 3);
   try {
     const { metrics } = await trainer.evaluate('test', { metrics: ['mae', 'r2'] });

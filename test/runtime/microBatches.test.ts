@@ -35,7 +35,7 @@ describe('micro-batches', () => {
     for (const one of apart) expect(observedOf(one)).toEqual(observedOf(alone));
   });
 
-  it('may be others after a checkpoint, and while a worker dies', async () => {
+  it('may change after a checkpoint, and while a worker dies', async () => {
     const fit = async (trainer: Trainer, maxSteps?: number): Promise<string> => {
       for await (const _ of trainer.fit({ epochs: 2, ...(maxSteps && { maxSteps }) }));
       return trainer.weightsHash();

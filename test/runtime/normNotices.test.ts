@@ -36,7 +36,7 @@ function noticesFor(model: LayerSpec, norm?: NormRequest, changes: Partial<Train
 }
 
 describe('batch norms that share nothing', () => {
-  it('are named, with what their statistics are over and how to change that', () => {
+  it('are named, with the scope of their statistics and how to change it', () => {
     const model = withNorms(batchNorm(16), batchRenorm(16), batchNorm(16, { sync: 'all' }));
     const [notice, ...others] = noticesFor(model);
     expect(notice).toMatch(/not synchronized in 2\.batchNorm, 3\.batchRenorm: each of the 4 rep/);
@@ -45,7 +45,7 @@ describe('batch norms that share nothing', () => {
     expect(others).toEqual([]);
   });
 
-  it('are counted, inside recurrent layers, too', () => {
+  it('are counted, even inside recurrent layers', () => {
     const sequence = [reshape([4, 4]), gru(4, 16, { norm: 'batch' })];
     const model = sequential([...sequence, ...Array(4).fill(batchNorm(16)), linear(16, 4)]);
     expect(noticesFor(model)[0]).toContain('1.gru, 2.batchNorm, 3.batchNorm and 2 more: ');
@@ -85,7 +85,7 @@ describe('batch norms that share nothing', () => {
 describe('norms that a conversion keeps', () => {
   const model = withNorms(batchNorm(16), groupNorm(4, 16), batchNorm(16, { frozen: true }));
 
-  it('are named with their kinds, and how to change them, too', () => {
+  it('are named with their kinds, and with how to change them', () => {
     const [notice, ...others] = noticesFor(model, { to: 'sync' });
     expect(notice).toMatch(
       /keeps 3\.groupNorm \(groupNorm\), 4\.batchNorm \(frozenBatchNorm\) as they are/,
@@ -94,7 +94,7 @@ describe('norms that a conversion keeps', () => {
     expect(others).toEqual([]);
   });
 
-  it('are not mentioned where kinds say which change, or where they are what was asked for', () => {
+  it('are not mentioned if kinds select them, or if they have the requested kind', () => {
     expect(noticesFor(model, { to: 'sync', kinds: ['batchNorm'] })).toEqual([]);
     expect(noticesFor(withNorms(batchNorm(16), groupNorm(4, 16)), { to: 'group' })).toEqual([]);
   });

@@ -33,7 +33,7 @@ async function started(checkpoint?: string) {
   return { trainer, given: given.map((one) => new WeakRef<object>(one)) };
 }
 
-it('a trainer keeps no second copy of its data, new or resumed, and needs none', async () => {
+it('a new or resumed trainer keeps no second copy of its data, and needs none', async () => {
   const path = join(folder, 'run.ckpt');
   for (const checkpoint of [undefined, path]) {
     const { trainer, given } = await started(checkpoint);

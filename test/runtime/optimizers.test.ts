@@ -62,7 +62,7 @@ const CASES: readonly (readonly [string, OptimizerSpec])[] = [
 ];
 
 it.each(CASES)(
-  '%s: the same bits on any workers and replicas, and resumed',
+  '%s: the same bits on any workers and replicas, and after a resume',
   async (name, optimizer) => {
     const options = { ...base, optimizer };
     const hash = await hashAfter(await Trainer.start({ ...options, workers: 1, replicas: 1 }));

@@ -98,7 +98,7 @@ describe('preciseBatchNorm', () => {
     },
   );
 
-  it('averaged gives the means over batches of mean and unbiased variance', async () => {
+  it('averaged gives the mean over batches of mean and unbiased variance', async () => {
     const model = sequential([batchNorm(CHANNELS, { sync: 'all' }), ...tail]);
     await withTrainer({ model }, async (trainer) => {
       await trainer.preciseBatchNorm({ batches: 3, definition: 'averaged' });
@@ -120,7 +120,7 @@ describe('preciseBatchNorm', () => {
     });
   });
 
-  it('runs each batch forward by its own statistics, as training does', async () => {
+  it('runs each batch with its own statistics, as in training', async () => {
     const plain = batchNorm(CHANNELS, { sync: 'all', eps: EPS });
     const model = sequential([plain, plain, ...tail]);
     await withTrainer({ model }, async (trainer) => {
@@ -139,7 +139,7 @@ describe('preciseBatchNorm', () => {
     });
   });
 
-  it('changes nothing but running statistics, and training goes on as it would have', async () => {
+  it('changes only running statistics, and training continues as it would have', async () => {
     const model = sequential([
       conv2d(CHANNELS, CHANNELS, { kernel: 1 }),
       batchNorm(CHANNELS, { momentum: 1, sync: 'all' }),
@@ -188,7 +188,7 @@ describe('preciseBatchNorm', () => {
     expect(new Set(hashes).size).toBe(1);
   });
 
-  it('leaves frozen layers and those without statistics, and refuses no batches', async () => {
+  it('skips frozen layers and those without statistics, and refuses zero batches', async () => {
     const model = sequential([
       batchNorm(CHANNELS, { frozen: true }),
       batchNorm(CHANNELS, { trackRunningStats: false }),

@@ -29,7 +29,7 @@ const optionsOf = (model: LayerSpec) => ({
 
 const rows = (from: number, to: number) => inputs.subarray(from * VALUES, to * VALUES);
 
-describe('predictions at once', () => {
+describe('simultaneous predictions', () => {
   let trainer: Trainer;
   beforeAll(async () => {
     trainer = await Trainer.start(optionsOf(modelOf(true)));
@@ -37,7 +37,7 @@ describe('predictions at once', () => {
   });
   afterAll(() => trainer.close());
 
-  it('give each caller the bits of its own inputs', async () => {
+  it('return the bits of its own inputs to each caller', async () => {
     const whole = await trainer.predict(inputs);
     const evaluated = trainer.evaluate();
     const starts = Array.from({ length: 20 }, (_, i) => i);
@@ -53,7 +53,7 @@ describe('predictions at once', () => {
     expect((await evaluated).count).toBe(40);
   });
 
-  it('refuse wrong inputs alone', async () => {
+  it('refuse only wrong inputs', async () => {
     const results = await Promise.allSettled([
       trainer.predict(rows(0, 3)),
       trainer.predict(inputs.subarray(1, 4)),
@@ -73,7 +73,7 @@ describe('predictions at once', () => {
     }
   });
 
-  it('are refused while a fit runs, which goes on', async () => {
+  it('are refused while a fit runs, which continues', async () => {
     const fit = trainer.fit({ epochs: 3 });
     const first = fit.next();
     // By then the fit has begun, and no message of a worker can have come: the epoch is not over.
@@ -123,7 +123,7 @@ describe('the queue', () => {
 });
 
 describe('a call that can be refused', () => {
-  it('is, before any worker is disturbed', async () => {
+  it('is refused before any worker is disturbed', async () => {
     const trainer = await Trainer.start(optionsOf(modelOf(false)));
     try {
       await expect(trainer.predict(rows(0, 1))).rejects.toThrow(/predict.*batchNorm.*has 1 sample/);

@@ -33,8 +33,8 @@ function run(body: string) {
   return { child, ended, hasSaid: (text: string) => output.includes(text) };
 }
 
-describe('a process that stands still for longer than every timeout', () => {
-  it('goes on where it was: a launched job, and a training', async () => {
+describe('a process that is suspended for longer than every timeout', () => {
+  it('continues where it was: a launched job, and a training run', async () => {
     const { child, ended, hasSaid } = run(`
       const timeouts = { timeoutMs: 250, startTimeoutMs: 30_000 };
       const trainer = await Trainer.start({ ...options, ...timeouts });
@@ -63,7 +63,7 @@ describe('a process that stands still for longer than every timeout', () => {
 });
 
 describe('a process that forgets to close a trainer', () => {
-  it('ends by itself, after all that it asked for', async () => {
+  it('exits by itself, after everything it requested', async () => {
     const { ended } = run(`
       const trainer = await Trainer.start(options);
       for await (const { epoch } of trainer.fit({ epochs: 2 })) console.log(epoch);
@@ -71,7 +71,7 @@ describe('a process that forgets to close a trainer', () => {
     expect(await ended).toEqual({ code: 0, output: '1\n2\n16\n' });
   });
 
-  it('ends by itself after a run that failed, too', async () => {
+  it('exits by itself after a failed run, too', async () => {
     const { ended } = run(`
       const layer = ${JSON.stringify(FATAL_LAYER)};
       const fatal = nn.custom(new URL(layer), { way: 'loop', when: 'train', replica: 3 });
@@ -84,7 +84,7 @@ describe('a process that forgets to close a trainer', () => {
     expect(output).toContain('rank 1');
   });
 
-  it('need not, with await using', async () => {
+  it('need not close it with await using', async () => {
     const { ended } = run(`
       const trainer = await Trainer.start(options);
       await trainer[Symbol.asyncDispose]();

@@ -101,12 +101,12 @@ describe('the weights and losses', () => {
     expect(hashes.size).toBe(2);
   });
 
-  it('are those of one replica where all there are share statistics', async () => {
+  it('are those of one replica if all replicas share statistics', async () => {
     const one = await train({ norm: { to: 'local' }, replicas: 1, workers: 2 });
     expect(one).toEqual(await train({ replicas: 7, workers: 1 }));
   });
 
-  it('have other last bits with other grains, and no other difference', async () => {
+  it('differ only in their last bits with other grains', async () => {
     const [few, many] = await Promise.all([4, 128].map((grains) => train({ grains, workers: 2 })));
     expect(few!.hash).not.toBe(many!.hash);
     expect(few!.testLoss / many!.testLoss).toBeCloseTo(1, 4);
@@ -121,7 +121,7 @@ describe('a checkpoint', () => {
     await trainer.close();
   };
 
-  it('goes on with other replicas and workers, with the bits of an uninterrupted run', async () => {
+  it('resumes with other replicas and workers, with the bits of an uninterrupted run', async () => {
     const path = join(folder, 'sync.ckpt');
     await save({ replicas: 8, workers: 2 }, path);
     const whole = await train({ replicas: 16, workers: 1 });
@@ -147,7 +147,7 @@ describe('a checkpoint', () => {
     await trainer.close();
   });
 
-  it('keeps its replicas where statistics are local to them', async () => {
+  it('keeps its replicas if statistics are local to them', async () => {
     const path = join(folder, 'local.ckpt');
     await save({ norm: { to: 'local' }, replicas: 4, workers: 1 }, path);
     const resumed = Trainer.resume(path, { data, replicas: 8 });

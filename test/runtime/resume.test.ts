@@ -41,8 +41,8 @@ async function resumed<T>(norm: NormRequest, use: (trainer: Trainer) => Promise<
   }
 }
 
-describe('a run that is begun with norm auto', () => {
-  it('has what was chosen in its checkpoint', async () => {
+describe('a run that was started with norm auto', () => {
+  it('has the choice in its checkpoint', async () => {
     await resumed({ to: 'auto' }, async (trainer) => {
       expect(normsOf(trainer.config.model)).toEqual([
         'batchNorm (sync)',
@@ -107,20 +107,20 @@ describe('a resume with another norm', () => {
     });
   });
 
-  it('to instance is refused before the first step, where a layer has vectors', async () => {
+  it('to instance is refused before the first step if a layer has vectors', async () => {
     await resumed({ to: 'instance', kinds: 'all' }, async (trainer) => {
       const first = trainer.fit({ epochs: 2 }).next();
       await expect(first).rejects.toThrow(/instanceNorm normalizes one value per channel/);
     });
   });
 
-  it('evaluates as before where everything carries over', async () => {
+  it('evaluates as before if everything carries over', async () => {
     const evaluate = (trainer: Trainer) => trainer.evaluate().then(({ loss }) => loss);
     const before = await resumed({ to: 'auto' }, evaluate);
     expect(await resumed({ to: 'auto', groupSize: 2, numGroups: 4 }, evaluate)).toBe(before);
   });
 
-  it('to frozen is refused where a layer has no running statistics', async () => {
+  it('to frozen is refused if a layer has no running statistics', async () => {
     const frozen = resumed({ to: 'frozen', kinds: 'all' }, async () => undefined);
     await expect(frozen).rejects.toThrow(/10\.groupNorm to 'frozen'/);
   });

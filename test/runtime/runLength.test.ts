@@ -48,7 +48,7 @@ async function ratesOf(
 }
 
 describe('a cosine schedule', () => {
-  it('is spread over the epochs of the run, however many calls train them', async () => {
+  it('spans the epochs of the run, however many calls train them', async () => {
     const whole = await ratesOf(cosine(), [5]);
     const told = await ratesOf(cosine(), [1, 2, 3, 4, 5], { epochs: 5 });
     expect(told).toEqual(whole);
@@ -56,7 +56,7 @@ describe('a cosine schedule', () => {
     expect(told.rates[0]).toBeGreaterThan(0.09);
   });
 
-  it('refuses epochs past its end, where the rate would be 0, and says what to do', async () => {
+  it('refuses epochs after its end, when the rate would be 0, and says what to do', async () => {
     const grown = ratesOf(cosine(), [5, 10]);
     await expect(grown).rejects.toThrow(UsageError);
     await expect(grown).rejects.toThrow(/at most 5, over which the cosine schedule/);
@@ -64,7 +64,7 @@ describe('a cosine schedule', () => {
     await expect(ratesOf(cosine(), [1, 2])).rejects.toThrow(/at most 1/);
   });
 
-  it('keeps its length over a resume, and says so where less is asked for', async () => {
+  it('keeps its length over a resume, and says so if fewer epochs are requested', async () => {
     const path = join(folder, 'five.ckpt');
     const first = await Trainer.start({ ...base, schedule: cosine() });
     for await (const _ of first.fit({ epochs: 5, maxSteps: 4 }));

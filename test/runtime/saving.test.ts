@@ -43,7 +43,7 @@ async function train(): Promise<void> {
 }
 
 describe('a save', () => {
-  it('holds the state of its moment, whatever is trained while it is written', async () => {
+  it('holds the state when it was requested, whatever is trained meanwhile', async () => {
     await train();
     const { step } = trainer;
     const hash = trainer.weightsHash();
@@ -58,7 +58,7 @@ describe('a save', () => {
     await resumed.close();
   });
 
-  it('follows those before it, and close awaits them', async () => {
+  it('waits for earlier saves, and close awaits all of them', async () => {
     const other = await Trainer.start({ ...options, workers: 1 });
     const saves = [];
     for (let epochs = 1; epochs <= 3; epochs++) {
@@ -70,7 +70,7 @@ describe('a save', () => {
     await Promise.all(saves);
   });
 
-  it('says whose it is and what wrote it', async () => {
+  it('records its run and what wrote it', async () => {
     await trainer.save(path);
     const { runId, writtenBy } = await readCheckpoint(path);
     expect(runId).toMatch(/^[0-9a-f-]{36}$/);
@@ -84,7 +84,7 @@ describe('a save', () => {
     await resumed.close();
   });
 
-  it('replaces no file of another run and nothing else, unless it is told to', async () => {
+  it('replaces no file of another run or other content, unless requested', async () => {
     const other = await Trainer.start({ ...options, workers: 1, seed: 9 });
     await other.save(path);
     const before = readFileSync(path);
@@ -99,7 +99,7 @@ describe('a save', () => {
     await other.close();
   });
 
-  it('keeps as many older checkpoints beside the new one as it is told to', async () => {
+  it('keeps the requested number of older checkpoints next to the new one', async () => {
     const steps: number[] = [];
     for (let i = 0; i < 4; i++) {
       await train();
@@ -117,7 +117,7 @@ describe('a save', () => {
     expect(older.counters.step).toBe(steps[1]);
   });
 
-  it('does not remove a file beside it that only has such a name', async () => {
+  it('does not remove a nearby file that only has a similar name', async () => {
     const foreign = path.replace('.ckpt', '.step-1.ckpt');
     writeFileSync(foreign, 'mine');
     for (let i = 0; i < 2; i++) {
@@ -128,7 +128,7 @@ describe('a save', () => {
   });
 });
 
-describe('a state between two steps', () => {
+describe('the state between two steps', () => {
   it('is neither shown nor saved while steps run', async () => {
     const epochs = trainer.step / trainer.stepsPerEpoch + 1;
     const fit = trainer.fit({ epochs });

@@ -43,7 +43,7 @@ async function hashOf(options: Partial<TrainerOptions>, stop?: number): Promise<
   }
 }
 
-it('two workers that resume within an epoch have the bits of one worker', async () => {
+it('two workers that resume during an epoch have the bits of one worker', async () => {
   const hashes = new Set<string>();
   for (const shards of ['by-domain', 'dirichlet:0.3'] as const) {
     const whole = await hashOf({ shards });

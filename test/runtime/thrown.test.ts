@@ -24,7 +24,7 @@ describe('an error that is posted', () => {
     });
   }
 
-  it('keeps its class and data when it is one of ours', () => {
+  it('keeps its class and data if it is one of ours', () => {
     const run = post(errors[3]);
     expect(run).toBeInstanceOf(RunError);
     expect((run as RunError).failure).toEqual(failure);
@@ -34,13 +34,13 @@ describe('an error that is posted', () => {
     expect((usage as UsageError).details).toEqual((errors[0] as UsageError).details);
   });
 
-  it('may be a cause of itself', () => {
+  it('may be its own cause', () => {
     const error = new Error('ring');
     error.cause = error;
     expect(post(error).message).toBe('ring');
   });
 
-  it('may be no error at all', () => {
+  it('may be a value that is not an error', () => {
     const shown = [
       ['text', 'text'],
       [undefined, 'undefined'],
@@ -53,7 +53,7 @@ describe('an error that is posted', () => {
     for (const [thrown, text] of shown) expect(post(thrown).message).toBe(`thrown: ${text}`);
   });
 
-  it('may throw when it is looked at', () => {
+  it('may throw when it is inspected', () => {
     const hostile = new Proxy({}, { get: () => expect.unreachable('a trap') });
     expect(post(hostile).message).toMatch(/^thrown: /);
     const error = Object.defineProperties(new Error('x'), {
@@ -65,7 +65,7 @@ describe('an error that is posted', () => {
     expect(showError(error)).toBe('{"not":"text"}: an error without a message');
   });
 
-  it('is cut when it is huge, wherever the text stands', () => {
+  it('is cut if it is huge, wherever the text is', () => {
     const huge = 'x'.repeat(2_800_000);
     const errors = [
       huge,
@@ -84,7 +84,7 @@ describe('an error that is posted', () => {
     expect(post(new Error(huge)).message).toMatch(/x \.\.\. \(cut, 2800000 characters\)$/);
   });
 
-  it('has its first cause when it is an error of several', async () => {
+  it('has its first cause if it is an aggregate error', async () => {
     const error = await Promise.any([Promise.reject(new TypeError('first'))]).catch((e) => e);
     expect(showError(post(error).cause)).toBe('TypeError: first');
   });

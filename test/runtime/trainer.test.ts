@@ -138,7 +138,7 @@ describe('a checkpoint', () => {
     await renamed.close();
   });
 
-  it('is not written where it cannot be, and leaves no files', async () => {
+  it('is not written to an invalid path, and leaves no files', async () => {
     await withTrainer({ ...base, workers: 1 }, async (trainer) => {
       const path = join(folder, 'missing', 'x.ckpt');
       await expect(trainer.save(path)).rejects.toThrow(UsageError);
@@ -148,7 +148,7 @@ describe('a checkpoint', () => {
 });
 
 describe('a trainer', () => {
-  it('learns a task that is easy', async () => {
+  it('learns an easy task', async () => {
     const options: TrainerOptions = {
       model: convertNorm(namedModel('refnet', purpose), { to: 'sync' }),
       data: synthetic({ train: 1000, test: 200, shape: [12, 12, 3], classes: 5, separation: 0.9 }),
@@ -164,7 +164,7 @@ describe('a trainer', () => {
     });
   });
 
-  it('predicts what it is evaluated on, whatever the number of inputs', async () => {
+  it('predicts the samples it is evaluated on, for any number of inputs', async () => {
     await withTrainer({ ...base, workers: 2 }, async (trainer) => {
       await fit(trainer, 1);
       const { accuracy } = await trainer.evaluate();
@@ -216,7 +216,7 @@ describe('a trainer', () => {
     });
   });
 
-  it('stops when its loop is left, and can then be used', async () => {
+  it('stops when its loop exits, and can then be used', async () => {
     await withTrainer({ ...base, workers: 2, globalBatch: 8 }, async (trainer) => {
       for await (const _ of trainer.fit({ epochs: 50, progressEveryMs: 5 })) break;
       expect((await trainer.evaluate()).count).toBe(77);
@@ -232,7 +232,7 @@ describe('a trainer', () => {
     });
   });
 
-  it('names rank, step and layer when a worker throws, at once and for all', async () => {
+  it('names rank, step and layer when a worker throws, immediately and from then on', async () => {
     const failing = sequential([
       custom(new URL('../support/jobs/throwingLayer.mjs', import.meta.url), {
         replica: 7,

@@ -46,7 +46,7 @@ const optionsOf = (data: Dataset): TrainerOptions => ({
 });
 
 describe('data in large units', () => {
-  it('is learned, predicted in its units, exported, and resumed', async () => {
+  it('can be trained on, predicted in its units, exported, and resumed', async () => {
     const data = await farData();
     const { x, y } = far(COUNT);
     const path = join(folder, 'far.ckpt');
@@ -88,11 +88,11 @@ describe('data in large units', () => {
   });
   const LARGE = [0, 17_000, 1, 17_040, 0, 17_080, 1, 17_120];
 
-  it('is not said to be far from anything where it is near', () => {
+  it('is not reported if it is near 0 and 1', () => {
     expect(dataNotices(made([0, 1, 2, 0, 1, 1, 0, 0]))).toEqual([]);
   });
 
-  it('is named with its mean, std and the cure, which works', () => {
+  it('is reported with its mean, std and the remedy, which works', () => {
     const [notice, ...others] = dataNotices(made(LARGE));
     expect(notice).toMatch(/value 1: mean 1.71e\+4, std 44.7.*standardizeTargets\(data\)/);
     expect(others).toEqual([]);
@@ -102,7 +102,7 @@ describe('data in large units', () => {
     expect(() => standardizeTargets(standard)).toThrow(/standardized targets/);
   });
 
-  it('is named where its predictions cannot hold what differs', async () => {
+  it('is reported if predictions cannot represent the differences', async () => {
     const y = Float64Array.from({ length: 4 }, (_, i) => 1.7e9 + i);
     const x = Float64Array.from({ length: 4 }, (_, i) => i);
     const files = { x: npyBytes('<f8', [4, 1], x), y: npyBytes('<f8', [4], y) };
@@ -117,12 +117,12 @@ describe('data in large units', () => {
     ]);
   });
 
-  it('is recognized where its targets are one-hot', () => {
+  it('is recognized if its targets are one-hot', () => {
     const notices = dataNotices(made([0, 1, 1, 0, 0, 1, 1, 0]));
     expect(notices).toEqual([expect.stringMatching(/^Each target of made is one-hot.*Int32Array/)]);
   });
 
-  it('is named where float32 has rounded it, and where it never changes', () => {
+  it('is reported if float32 has rounded it, and if it never changes', () => {
     const train = { count: 4, targets: new Float32Array(8) };
     const rounded = Float32Array.of(1.7e9, 1.7e9, 1.7e9, 1.7e9 + 128);
     expect(dataNotices(made([], { mean: [1.7e9], train: { ...train, inputs: rounded } }))).toEqual([

@@ -78,13 +78,13 @@ async function messageOf(loading: Promise<unknown>): Promise<string> {
 }
 
 describe('the module of launch', () => {
-  it.each(CASES)('%s is refused with what would help', async (file, hint) => {
+  it.each(CASES)('%s is refused with a suggestion', async (file, hint) => {
     const message = await messageOf(launch(at(file), { workers: 1 }));
     expect(message).toContain(pathToFileURL(at(file)).href);
     expect(message).toContain(hint);
   });
 
-  it('that imports one that is refused is refused like it', async () => {
+  it('that imports a refused module is refused in the same way', async () => {
     expect(await messageOf(launch(at('imports.mjs'), { workers: 2 }))).toContain(RENAME);
   });
 
@@ -100,7 +100,7 @@ describe('the module of launch', () => {
 
 describe('the module of a custom layer', () => {
   // In a process without vitest, whose loader is more lenient.
-  it('is refused with what would help', async () => {
+  it('is refused with a suggestion', async () => {
     const names = CASES.map(([file]) => pathToFileURL(at(file)).href);
     const argv = [at('train.mjs'), ...names];
     const { stdout } = await promisify(execFile)(process.execPath, argv);
@@ -112,7 +112,7 @@ describe('the module of a custom layer', () => {
     }
   });
 
-  it('has to make a layer', async () => {
+  it('has to return a layer', async () => {
     const spec = custom(pathToFileURL(at('works.cjs')));
     await loadModules([spec.module], undefined);
     expect(() => customKindOf(spec)).toThrow(UsageError);

@@ -37,7 +37,7 @@ describe('calibrate', () => {
   const calibration = calibrate(refnet, BATCH, times);
   const job = calibratedJob(refnet, BATCH, calibration);
 
-  it('gives back both steps that it was made from', () => {
+  it('reproduces both steps that it was made from', () => {
     const step = (replicaBatch: number): number =>
       predictStep({ ...job, replicaBatch }, 'BN', 1).ms;
     expect(step(64)).toBeCloseTo(times.oneLocal, 6);
@@ -45,7 +45,7 @@ describe('calibrate', () => {
     expect(Math.abs(step(32) / times.oneLocalHalf - 1)).toBeLessThan(0.01);
   });
 
-  it('takes the link from barrier and all-reduce, and contention from two runs at once', () => {
+  it('derives the link from barrier and all-reduce, and contention from two runs at once', () => {
     const { device, cluster } = calibration;
     expect(cluster.intra).toMatchObject({ kind: 'memory', latencyUs: 2 });
     expect(cluster.intra.gigabytesPerSecond).toBeCloseTo(1, 9);
@@ -63,7 +63,7 @@ describe('calibrate', () => {
     expect(predictStep(job, 'SyncBN', 2).statisticsMs * 1000).toBeCloseTo(6 * 2 + bytesUs, 6);
   });
 
-  it('survives noise: a half batch that took too little, a slow copy, contention below 1', () => {
+  it('survives noise: a half batch that was too fast, a slow copy, contention below 1', () => {
     const noisy = calibrate(refnet, BATCH, {
       ...times,
       oneLocalHalf: times.oneLocal * 0.3,
@@ -84,7 +84,7 @@ describe('calibrate', () => {
     expect(() => calibrate(refnet, BATCH, noisy)).toThrow(/half the batch took .* more --rounds/);
   });
 
-  it('has no error where the machine does what the model says', () => {
+  it('has no error if the machine matches the model', () => {
     const one = (norm: 'BN' | 'SyncBN' | 'GroupNorm'): number =>
       predictStep({ ...job, replicaBatch: 64 }, norm, 1).ms;
     const two = (norm: 'BN' | 'SyncBN' | 'GroupNorm'): number => predictStep(job, norm, 2).ms;
@@ -106,7 +106,7 @@ describe('calibrate', () => {
 });
 
 describe('scaleToStep', () => {
-  it('makes the local step of one device take what the caller measured', () => {
+  it('makes the local step of one device take the measured time', () => {
     const job = presetJob('v100', refnet, 512);
     const stepMs = (device: typeof job.device): number =>
       predictStep({ ...job, device }, 'BN', 1).ms;
@@ -116,7 +116,7 @@ describe('scaleToStep', () => {
 });
 
 describe('stragglersOf', () => {
-  it('is 1 where all stretches take what they take on that thread', () => {
+  it('is 1 if all intervals take the same time on that thread', () => {
     const rounds = [
       [2, 2],
       [2, 2],
@@ -126,7 +126,7 @@ describe('stragglersOf', () => {
     );
   });
 
-  it('counts the slower thread of each stretch, also where both are interrupted as often', () => {
+  it('counts the slower thread of each interval, even if both are interrupted equally', () => {
     const one = [[2, 1, 1, 1, 1]];
     const other = [[1, 1, 2, 1, 1]];
     // 2 + 1 + 2 + 1 + 1 over 1.5 + 1 + 1.5 + 1 + 1.

@@ -32,7 +32,7 @@ describe('collectiveUs', () => {
     expect(collectiveUs(allReduce(MIB), 8, cluster, 'tree')).toBeCloseTo(expected, 9);
   });
 
-  it('gathers what the others bring over p - 1 hops', () => {
+  it('gathers the data of the others over p - 1 hops', () => {
     const expected = RING_BASE_US + 7 * nvlink.latencyUs + 7 * 100 * usPerByte(nvlink);
     expect(collectiveUs(allGather(100), 8, cluster, 'ring')).toBeCloseTo(expected, 9);
   });
@@ -44,7 +44,7 @@ describe('collectiveUs', () => {
     expect(found).toBeCloseTo(RING_BASE_US + 2 * within + between, 9);
   });
 
-  it('takes the cheapest with auto: few hops for few bytes, few bytes for many', () => {
+  it('uses the cheapest with auto: few hops for few bytes, few bytes for many', () => {
     const names = ['ring', 'tree', 'hierarchical'] as const;
     for (const devices of [2, 8, 64, 1024]) {
       for (const call of [allReduce(100), allReduce(100 * MIB), allGather(100)]) {
@@ -79,8 +79,8 @@ describe('collectiveUs', () => {
   });
 });
 
-describe('presets of links', () => {
-  it('order links as their makers do', () => {
+describe('link presets', () => {
+  it('order links as their vendors do', () => {
     const faster = ['nvlink4', 'nvlink3', 'nvlink2', 'pcie5', 'pcie4', 'pcie3'] as const;
     const rates = faster.map((name) => LINKS[name].gigabytesPerSecond);
     expect(rates).toEqual(rates.toSorted((a, b) => b - a));

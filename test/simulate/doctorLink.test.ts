@@ -30,7 +30,7 @@ describe('the link of the doctor', () => {
     expect(isWithinHost).toBe(false);
   });
 
-  it('errs as far up as down where no line goes through', () => {
+  it('errs equally in both directions if no line fits', () => {
     const report = reportOf(['a', 'b'], (cardBytes) => 100 + cardBytes * 0.1);
     const times = report.times.map((time, i) => ({ ...time, mean: time.mean * (i % 2 ? 2 : 0.5) }));
     const { points } = fitLink('doctor.json', { ...report, times });
@@ -38,7 +38,7 @@ describe('the link of the doctor', () => {
     expect(sum).toBeCloseTo(0, 9);
   });
 
-  it('says when it is the memory of one host', () => {
+  it('says if it is the memory of one host', () => {
     expect(
       fitLink(
         'x',
@@ -52,7 +52,7 @@ describe('the link of the doctor', () => {
     [reportOf(['a', 'a', 'b'], (bytes) => bytes), /one process on each.*3 processes on 2 hosts/],
     [reportOf(['a', 'b'], (bytes) => 1 / bytes), /expected exchanges that take longer/],
     [{ processes: [{ host: 'a' }, { host: 'b' }], times: [] }, /exchanges of 0 sizes/],
-  ])('is refused where nothing follows from the times', (report, message) => {
+  ])('is refused if nothing follows from the times', (report, message) => {
     expect(() => fitLink('doctor.json', report)).toThrow(UsageError);
     expect(() => fitLink('doctor.json', report)).toThrow(message);
   });
@@ -61,7 +61,7 @@ describe('the link of the doctor', () => {
 describe("the doctor's file", () => {
   const event = { event: 'mpi', ...reportOf(['a', 'b'], () => 1), isSame: true };
 
-  it('is the event among whatever else was printed', () => {
+  it('is found among other output', () => {
     const lines = ['a warning', '{"event":"other"}', JSON.stringify(event), ''].join('\n');
     expect(parseDoctor(lines, 'doctor.json')).toEqual(reportOf(['a', 'b'], () => 1));
   });
@@ -83,15 +83,15 @@ describe("the doctor's file", () => {
   });
 });
 
-describe('presets of links', () => {
-  it.each(LINK_NAMES)('of %s say where they are from', (name) => {
+describe('link presets', () => {
+  it.each(LINK_NAMES)('of %s give their sources', (name) => {
     const { source, share, latencyUs, gigabytesPerSecond } = LINKS[name];
     expect(source).toMatch(/latency: .*; bandwidth: /);
     expect(share).toBeLessThan(1);
     expect(latencyUs * gigabytesPerSecond).toBeGreaterThan(0);
   });
 
-  it('carry what their names say', () => {
+  it('match their names', () => {
     expect(LINKS['ethernet-100m'].gigabytesPerSecond).toBe(0.1 / 8);
     expect(LINKS['ethernet-1g'].gigabytesPerSecond).toBe(1 / 8);
   });

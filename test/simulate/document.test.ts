@@ -37,7 +37,7 @@ describe('the files of a simulation', () => {
     }
   });
 
-  it('have an event a line as JSON, each saying what it is', () => {
+  it('have one event per line as JSON, each with its type', () => {
     const lines = files.get('results.jsonl')!.trimEnd().split('\n');
     const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(events[0]).toMatchObject({ event: 'job', network: { name: 'refnet', normLayers: 3 } });

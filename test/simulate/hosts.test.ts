@@ -34,7 +34,7 @@ describe('planHosts', () => {
     expect(sums!.cardBytes).toBe(HEADER + 8 * 2 * 16);
   });
 
-  it('shares a card among all pairs', () => {
+  it('uses one card for all pairs', () => {
     const two = planHosts(configOf(1), 2).exchanges;
     const four = planHosts(configOf(1), 4).exchanges;
     expect(four[0]!.cardBytes).toBe(3 * two[0]!.cardBytes);
@@ -82,7 +82,7 @@ const plans: readonly HostsPlan[] = [
 describe('predictHosts', () => {
   const predictions = predictHosts(plans, [10, 6], { link, globalBatch: 32 });
 
-  it('adds latency and bytes of each exchange to what is computed', () => {
+  it('adds latency and bytes of each exchange to the compute time', () => {
     // 5 bytes a microsecond: 100 + 100 and 100 + 200; 100 + 2000 and 100 + 4000.
     expect(predictions[1]).toMatchObject({
       hosts: 2,
@@ -98,11 +98,11 @@ describe('predictHosts', () => {
     expect(predictions[1]!.efficiency).toBeCloseTo(10 / (2 * 12.7), 12);
   });
 
-  it('is what was measured for one host', () => {
+  it('is the measured time for one host', () => {
     expect(predictions[0]).toMatchObject({ ms: 10, efficiency: 1, statisticsMs: 0 });
   });
 
-  it('is told as events and files', () => {
+  it('is reported as events and files', () => {
     const network = describeNetwork('net', model, [8]);
     const fit = undefined;
     const simulation = {

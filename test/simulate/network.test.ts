@@ -13,7 +13,7 @@ import { describeNetwork, totalsOf } from '../../src/simulate/network.ts';
 describe('ResNet-50', () => {
   const network = describeNetwork('resnet50', netModel('resnet50'), [224, 224, 3]);
 
-  it('has the totals that are published: 25.6 M parameters, 4.1 GMAC, 53 batch norms', () => {
+  it('has the published totals: 25.6 M parameters, 4.1 GMAC, 53 batch norms', () => {
     const totals = totalsOf(network);
     expect(totals.parameters).toBe(25_557_032);
     expect(totals.normLayers).toBe(53);
@@ -29,7 +29,7 @@ describe('ResNet-50', () => {
     expect(totals.normChannels).toBe(channels);
   });
 
-  it('normalizes 11.1 million activations an image', () => {
+  it('normalizes 11.1 million activations per image', () => {
     const norms = network.operations.filter(({ normChannels }) => normChannels > 0);
     const elements = norms.reduce((sum, { elementsForward }) => sum + elementsForward, 0);
     expect(elements).toBe(11_113_984);
@@ -41,7 +41,7 @@ describe('ResNet-50', () => {
     );
   });
 
-  it('takes images of other sizes, and nothing but images', () => {
+  it('accepts images of other sizes, and only images', () => {
     const small = describeNetwork('resnet50', netModel('resnet50', [64, 64, 3]), [64, 64, 3]);
     expect(totalsOf(small).parameters).toBe(25_557_032);
     expect(totalsOf(small).macsForward).toBeLessThan(totalsOf(network).macsForward / 10);
@@ -87,7 +87,7 @@ describe('describeNetwork', () => {
     expect(add).toMatchObject({ elementsForward: 3 * 18, elementsBackward: 0 });
   });
 
-  it('knows every net by name and refuses a model without layers', () => {
+  it('knows every named net and refuses a model without layers', () => {
     for (const name of MODEL_NAMES) {
       const network = describeNetwork(name, netModel(name), modelCard(name).purpose.inputShape);
       expect(totalsOf(network).normLayers).toBeGreaterThan(2);

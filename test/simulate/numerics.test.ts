@@ -30,7 +30,7 @@ describe('trainReplicas', () => {
     expect(one.weightDifference).toBe(0);
   });
 
-  it('shows how far shards lie from the global batch, and what that does to weights', async () => {
+  it('shows how far shards are from the global batch, and the effect on weights', async () => {
     const { divergence, localLosses, syncLosses, weightDifference } = await run(8, 2, 3);
     expect(divergence.map(({ layer }) => layer)).toEqual([
       '1.batchNorm',
@@ -47,7 +47,7 @@ describe('trainReplicas', () => {
 });
 
 describe('checkNumerics', () => {
-  it('refuses what would take long, and says what to do', () => {
+  it('refuses settings that would take long, and says what to do', () => {
     const network = describeNetwork('resnet50', netModel('resnet50'), [224, 224, 3]);
     expect(() => checkNumerics(network, { replicas: 8, replicaBatch: 32, steps: 10 })).toThrow(
       /10 steps of 8 x 32 samples: expected at most 6 TFLOP, got "12\d\.\d TFLOP".*Try: --net/,

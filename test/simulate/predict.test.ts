@@ -13,7 +13,7 @@ describe('smallestBatch', () => {
     expect(smallestBatch((batch) => batch >= first)).toBe(first);
   });
 
-  it('is null where none is', () => {
+  it('is null if none is good', () => {
     expect(smallestBatch(() => false)).toBeNull();
     expect(smallestBatch((batch) => batch > MAX_BATCH)).toBeNull();
   });
@@ -36,7 +36,7 @@ describe('predictAll', () => {
     }
   });
 
-  it('scales by images per second over those of devices alone', () => {
+  it('scales by images per second relative to independent devices', () => {
     const [one, eight] = predictions;
     expect(one!.steps.BN.efficiency).toBe(1);
     const { BN } = eight!.steps;
@@ -53,14 +53,14 @@ describe('predictAll', () => {
   });
 });
 
-describe('presets of devices', () => {
+describe('device presets', () => {
   it.each(Object.keys(PUBLISHED) as PresetName[])('of %s gives the throughput of one', (name) => {
     const { replicaBatch, imagesPerSecond } = PUBLISHED[name]!;
     const found = predictStep(presetJob(name, resnet50, replicaBatch), 'BN', 1).imagesPerSecond;
     expect(found / imagesPerSecond).toBeCloseTo(1, 2);
   });
 
-  it('say which share of a peak is fitted and which is taken over from another device', () => {
+  it('say which share of a peak is fitted and which is copied from another device', () => {
     for (const [name, { source }] of Object.entries(DEVICES)) {
       const isFitted = name in PUBLISHED;
       expect(source).toMatch(isFitted ? /; share fitted to/ : /; share of the A100 taken over$/);
@@ -93,7 +93,7 @@ describe('checkReports', () => {
     expect(Math.abs(ratio / expected - 1)).toBeLessThan(0.2);
   });
 
-  it('compares what is added', () => {
+  it('compares the added time', () => {
     const { predicted, reported, ratio } = reports.find(({ unit }) => unit === 'times')!;
     expect(reported).toEqual([1.25, 1.25]);
     expect(ratio).toBeCloseTo((predicted - 1) / 0.25, 12);

@@ -73,7 +73,7 @@ describe('predictStep', () => {
     expect(predictStep(late, 'BN', 8).gradientsMs).toBeCloseTo(sendMs, 9);
   });
 
-  it('lets statistics wait for a bucket that is under way', () => {
+  it('lets statistics wait for a bucket in transit', () => {
     const bucket = { parameters: (25 * MIB) / 4, elementsBackward: 1 };
     const norm = { normChannels: 4, elementsForward: 1 };
     // Backward reaches the bucket first, and the norm immediately after it.
@@ -83,7 +83,7 @@ describe('predictStep', () => {
     expect(gradientsMs).toBeCloseTo(send, 3);
   });
 
-  it('costs one exchange each way for a norm, and none backward in front of the parameters', () => {
+  it('costs one exchange each way per norm, and none backward before the first parameters', () => {
     const norm = { normChannels: 16, elementsForward: 1 };
     const free = { exchangeCalls: { forward: 0, backward: 0 } };
     const exchanged = (needsInputGradient: boolean): number => {
@@ -97,7 +97,7 @@ describe('predictStep', () => {
     expect(exchanged(false)).toBeCloseTo(forward, 6);
   });
 
-  it('lets the host run ahead of a busy device, and shows its calls beside an idle one', () => {
+  it('lets the host run ahead of a busy device, and shows its calls for an idle one', () => {
     const layer = {
       flopsForward: 1e9,
       elementsForward: 1,
@@ -114,7 +114,7 @@ describe('predictStep', () => {
     expect(predictStep(synchronous, 'BN', 1).ms).toBeCloseTo(20 + 2.1, 6);
   });
 
-  it('of GroupNorm copies to another layout where the device asks for it', () => {
+  it('of GroupNorm copies to another layout if the device requires it', () => {
     const network = networkOf({ normChannels: 4, elementsForward: 1e9 });
     const change = { gigabytesPerSecond: 1000, memoryShare: 1, bytesPerElement: 4 };
     const ms = (groupNormCopies: boolean): number =>
@@ -124,7 +124,7 @@ describe('predictStep', () => {
     expect(ms(true)).toBeCloseTo(12 * 4, 3);
   });
 
-  it('computes slower where devices of a node take from each other', () => {
+  it('computes more slowly if devices of a node slow each other down', () => {
     const network = networkOf({ flopsForward: 1e9, elementsForward: 1 });
     const job = plainJob(network, { contention: 1.5 });
     const [one, two] = [1, 2].map((devices) => predictStep(job, 'BN', devices).computeMs);

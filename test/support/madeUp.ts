@@ -1,5 +1,4 @@
-// Results that were never measured, and runs that are over at once: what the tests of the
-// experiments have in common.
+// Made-up results, and runs that finish at once; shared by the tests of the experiments.
 
 import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';

@@ -18,7 +18,7 @@ codec.register({
   decode: () => null,
 });
 
-/** The file of a checkpoint with this content, whether it makes sense or not. */
+/** The file of a checkpoint with this content, valid or not. */
 export function oldCheckpointFile(content: object): Uint8Array {
   const file = { format: 'syncbn checkpoint', version: 1, ...content };
   return encode(file, { extensionCodec: codec, maxDepth: MAX_DEPTH });

@@ -1,5 +1,4 @@
-// A project of a user: an empty folder in which the package's tarball is installed from the
-// registry.
+// A user's project: an empty folder with the package's tarball, installed from the registry.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The pages that are written for readers, and the programs in them.
+// The pages of documentation, and the programs in them.
 
 import { filesBelow, textOf } from './sources.ts';
 

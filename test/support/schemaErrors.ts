@@ -1,4 +1,4 @@
-// What the published JSON schema of models says of one, as an editor or any other program would.
+// Validates a model with the published JSON schema, like an editor or any other program.
 
 import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';

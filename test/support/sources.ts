@@ -20,7 +20,7 @@ export function textOf(file: string): string {
 
 /** What is shipped. */
 export const sources = filesBelow('src').filter((file) => file.endsWith('.ts'));
-/** All that is written by hand and runs. */
+/** All hand-written code. */
 export const written = [sources, ...['test', 'workers', 'bench', 'examples'].map(filesBelow)]
   .flat()
   .filter((file) => /\.(ts|cts|mjs|js)$/.test(file));

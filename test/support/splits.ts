@@ -1,4 +1,4 @@
-// What one training comes to, split over replicas and workers.
+// The results of one training, split over replicas and workers.
 
 import type { Metrics } from '../../src/observe/metric.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';

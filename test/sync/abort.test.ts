@@ -21,13 +21,13 @@ function makeWords(worldSize: number) {
 }
 
 describe('an abort', () => {
-  it('is not there before', () => {
+  it('does not exist before it happens', () => {
     const words = makeWords(2);
     expect(isAborted(words)).toBe(false);
     expect(readAbort(words)).toBeUndefined();
   });
 
-  it('tells who, where and why, and the first one wins', () => {
+  it('records the rank, place and reason, and the first one wins', () => {
     const words = makeWords(2);
     attachMember(words, 1).setPosition(7, 3);
     expect(abortRun(words, 1, 'nein, größer als 1 µm')).toBe(true);
@@ -57,7 +57,7 @@ describe('an abort', () => {
     expect(after).toEqual(before);
   });
 
-  it('whose writer died halfway is an abort too', () => {
+  it('with a writer that died halfway is also an abort', () => {
     const words = makeWords(2);
     Atomics.store(words, ABORT_WORD, 1);
     expect(readAbort(words)).toEqual({ rank: MAIN_RANK, reason: 'a dying thread' });

@@ -72,7 +72,7 @@ describe('the barrier', () => {
     wait.mockRestore();
   });
 
-  it('lets all out when members finish right after it', async () => {
+  it('releases all even if members finish right after it', async () => {
     for (let run = 0; run < 5; run++) {
       const memory = { words: makeWords(3) };
       const outcomes = await runRanks(3, 'finishTogether', { memory, rounds: 20 });
@@ -92,8 +92,8 @@ describe('the barrier', () => {
   });
 });
 
-describe('a barrier that cannot be passed', () => {
-  it('names the rank that is late, and the place where the others wait', async () => {
+describe('a barrier that cannot complete', () => {
+  it('names the late rank, and the place where the others wait', async () => {
     const memory = { words: makeWords(3, { timeoutMs: 300 }) };
     const cells = makeCells(1);
     const run = runRanks(3, 'late', { memory, cells });
@@ -116,7 +116,7 @@ describe('a barrier that cannot be passed', () => {
     expect(outcomes[2]!.error).toBeUndefined();
   });
 
-  it('fails at once when a member has finished', async () => {
+  it('fails at once if a member has finished', async () => {
     const memory = { words: makeWords(3) };
     const outcomes = await runRanks(3, 'finished', { memory });
     for (const rank of [0, 1]) {
@@ -126,7 +126,7 @@ describe('a barrier that cannot be passed', () => {
     }
   });
 
-  it('is left at once after an abort by main, also from sleep', async () => {
+  it('is left at once after an abort by the main thread, even from sleep', async () => {
     const memory = { words: makeWords(3) };
     const cells = makeCells(1);
     const run = runRanks(3, 'late', { memory, cells });
@@ -146,7 +146,7 @@ describe('a barrier that cannot be passed', () => {
     }
   });
 
-  it('loses no wake-up when the abort comes at any moment', async () => {
+  it('loses no wake-up, whenever the abort comes', async () => {
     for (const spinTurns of [4000, 3, 0]) {
       const blocks = Array.from({ length: 400 }, () => makeWords(2, { spinTurns }));
       const outcomes = await runRanks(2, 'abortRace', { blocks });
@@ -164,7 +164,7 @@ describe('a barrier that cannot be passed', () => {
   });
 });
 
-describe('members that call different things', () => {
+describe('members that make different calls', () => {
   const cases = [
     ['mismatchedKind', 'allReduce(sum, float32) of length 7, call 2', 'barrier "epoch 1", call 2'],
     [

@@ -21,7 +21,7 @@ describe('a prepared call', () => {
     expect(showCall(bare.text, bare.length, 1)).toBe('barrier, call 1');
   });
 
-  it('has a signature that is the same for the same text alone', () => {
+  it('has the same signature only for the same text', () => {
     const labels = Array.from({ length: 2000 }, (_, i) => `${i}.batchNorm`);
     const signatures = labels.map((label) => prepareCall({ kind: 'moments', label }).signature);
     expect(new Set(signatures).size).toBe(labels.length);
@@ -30,7 +30,7 @@ describe('a prepared call', () => {
     );
   });
 
-  it('fits its line however long the label is, and differs after the cut too', () => {
+  it('fits its line for any length of the label, and differs even after the cut', () => {
     const label = 'ä'.repeat(500);
     const call = prepareCall({ kind: 'barrier', label });
     expect(call.textWords.length).toBeLessThanOrEqual(LINE_WORDS);

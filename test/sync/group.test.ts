@@ -43,7 +43,7 @@ function placesFor(worldSize: number): readonly Place[] {
 describe('allReduce, reduce, reduceScatter and exclusiveScan', () => {
   for (const worldSize of WORLD_SIZES) {
     for (const place of placesFor(worldSize)) {
-      it(`meet their closed forms on ${worldSize} ranks, arrays ${place}`, async () => {
+      it(`match their closed forms on ${worldSize} ranks, arrays ${place}`, async () => {
         const found = await findings(worldSize, 'reductions', { place });
         expect(found[0]!.wrong).toEqual([]);
         for (const one of found) expect(one).toEqual(found[0]);
@@ -68,7 +68,7 @@ describe('allReduce, reduce, reduceScatter and exclusiveScan', () => {
     for (const outcome of outcomes) expect(outcome.value).toEqual(sums);
   });
 
-  it('refuse what cannot be reduced before any other member is touched', () => {
+  it('refuse types that cannot be reduced before any other member is involved', () => {
     const group = lonelyGroup(2);
     expect(() => group.allReduce(new Int16Array(3) as never, 'sum')).toThrow(UsageError);
     expect(() => group.allReduce(new Int32Array(3), 'mean')).toThrow(UsageError);
@@ -86,14 +86,14 @@ describe('allReduce, reduce, reduceScatter and exclusiveScan', () => {
 describe('broadcast, allGather, allGatherV, gather and scatter', () => {
   for (const worldSize of WORLD_SIZES) {
     for (const place of placesFor(worldSize)) {
-      it(`copy what their ranks gave on ${worldSize} ranks, arrays ${place}`, async () => {
+      it(`copy the arrays of their ranks on ${worldSize} ranks, arrays ${place}`, async () => {
         const found = await findings(worldSize, 'copies', { place });
         for (const { wrong } of found) expect(wrong).toEqual([]);
       });
     }
   }
 
-  it('work through slots that hold little', async () => {
+  it('work with small slots', async () => {
     const found = await findings(3, 'copies', { place: 'private', slotBytes: 128 });
     for (const { wrong } of found) expect(wrong).toEqual([]);
   });
@@ -113,7 +113,7 @@ describe('broadcast, allGather, allGatherV, gather and scatter', () => {
     expect(() => group.allGatherV(three, three, [3, 4])).toThrow('expected 7');
   });
 
-  it('end with an error that names both when members differ about counts', async () => {
+  it('end with an error that names both if members differ in their counts', async () => {
     const outcomes = await runRanks(3, 'mismatchedCounts', { memory: createGroupMemory(3) });
     for (const { error } of outcomes) {
       expect(error!.message).toMatch(
@@ -124,7 +124,7 @@ describe('broadcast, allGather, allGatherV, gather and scatter', () => {
 });
 
 describe('split', () => {
-  it('makes groups by color, ranked by key, that live side by side and can be freed', async () => {
+  it('makes groups by color, ranked by key, that coexist and can be freed', async () => {
     const memory = createGroupMemory(5, { sharedBytes: 1 << 22 });
     const outcomes = await runRanks(5, 'split', { memory });
     // Sum of the ranks of one parity, place in the backwards group, size of the pair, how many come
@@ -140,7 +140,7 @@ describe('split', () => {
     );
   });
 
-  it('names the ranks of the world when a member of a split group does not come', async () => {
+  it('names the ranks of the world if a member of a split group does not arrive', async () => {
     const memory = createGroupMemory(4);
     const outcomes = await runRanks(4, 'lateInSplit', { memory, cells: sharedCells() });
     // Ranks 1 and 3 are a group in which 3 is missing; 0 and 2 wait for 1 and 3 in the world.
@@ -164,7 +164,7 @@ describe('split', () => {
 });
 
 describe('allocate', () => {
-  it('gives zeros in shared memory, and says what is left when there is too little', () => {
+  it('returns zeros in shared memory, and says what is left if there is too little', () => {
     const group = lonelyGroup(2);
     const array = group.allocate('float64', 1000);
     expect(array.buffer).toBeInstanceOf(SharedArrayBuffer);

@@ -9,7 +9,7 @@ const SEEDS = [1, 2];
 /** So many calls in all, shared by the seeds. */
 export function describeRandomCalls(count: number): void {
   for (const seed of SEEDS) {
-    it(`${count} random calls on 5 ranks at random times are all right, seed ${seed}`, async () => {
+    it(`${count} random calls on 5 ranks at random times are correct, seed ${seed}`, async () => {
       const memory = createGroupMemory(5);
       const rounds = count / SEEDS.length;
       const outcomes = await runRanks(5, 'random', { memory, rounds, seed });

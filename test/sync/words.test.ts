@@ -36,7 +36,7 @@ const makeWords = (worldSize: number) =>
   new Int32Array(new SharedArrayBuffer(controlWordCount(worldSize) * 4));
 
 describe('the control words', () => {
-  it('give every writer lines of its own', () => {
+  it('give every writer its own lines', () => {
     const starts = [MAGIC_WORD, ABORT_WORD, ABORT_TEXT_WORD, WAKE_WORD, ARRIVED_WORD];
     starts.push(SLEEPERS_WORD, STOP_WORD, PROGRESS_WORD, rankWord(0), rankWord(1), rankWord(2));
     expect(starts.every((word) => word % LINE_WORDS === 0)).toBe(true);
@@ -45,7 +45,7 @@ describe('the control words', () => {
     expect(WAKE_WORD - ABORT_TEXT_WORD).toBe(ABORT_TEXT_BYTES / 4);
   });
 
-  it('keep what others compare of a rank within one line, and its texts within one each', () => {
+  it('keep the compared words of a rank within one line, and each text within one', () => {
     expect(LENGTH + CALL_WORDS).toBeLessThan(LINE_WORDS);
     expect(NUMBER).toBeLessThan(2 * LINE_WORDS);
     expect([STEP, CALL_TEXT]).toEqual([LINE_WORDS, 2 * LINE_WORDS]);
@@ -84,7 +84,7 @@ describe('the control words', () => {
     expect(readText(words, text + 1, words[text]!)).toBe('barrier "here"');
   });
 
-  it('tell where a rank is, with no step and no layer before the first', () => {
+  it('report where a rank is, without step and layer before the first', () => {
     const words = makeWords(2);
     initControlWords(words, 2);
     const member = attachMember(words, 1);

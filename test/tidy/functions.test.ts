@@ -53,7 +53,7 @@ const kernels = written.filter((file) => file.startsWith(KERNELS));
 const others = written.filter((file) => !file.startsWith(KERNELS) && !file.startsWith('test/'));
 
 describe('every function', () => {
-  it(`outside of kernels and tests has at most ${MAX_LINES} lines`, () => {
+  it(`outside kernels and tests has at most ${MAX_LINES} lines`, () => {
     expect(others.flatMap((file) => longerThan(MAX_LINES, file))).toEqual([]);
   });
 

@@ -107,7 +107,7 @@ function circleIn(files: readonly string[]): readonly string[] | undefined {
 }
 
 describe('imports in src', () => {
-  it('has every folder in the order', () => {
+  it('have an order that includes every folder', () => {
     const folders = new Set(sources.map(folderOf).filter((folder) => folder !== undefined));
     expect([...folders].sort()).toEqual(ORDER.map(({ folder }) => folder).sort());
   });
@@ -132,7 +132,7 @@ describe('imports in src', () => {
     expect(wrong).toEqual([]);
   });
 
-  it.each(Object.entries(ROOMS))('point backward between the rooms of %s', (folder, rooms) => {
+  it.each(Object.entries(ROOMS))('point backward between the folders of %s', (folder, rooms) => {
     const roomOf = (file: string): number => {
       return rooms.findIndex((room) => file.startsWith(`src/${folder}/${room}/`));
     };
@@ -155,7 +155,7 @@ describe('imports in src', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('never make a circle, not even of types', () => {
+  it('are never circular, not even for types', () => {
     expect(circleIn(sources)).toBeUndefined();
   });
 });
@@ -195,7 +195,7 @@ describe('imports of tests and benchmarks', () => {
     );
   const shown = ({ file, name }: { file: string; name: string }) => `${file} imports ${name}`;
 
-  it('share what is in test/support, and nothing of another folder of test', () => {
+  it('share only test/support with other folders of test', () => {
     const files = filesBelow('test').concat(filesBelow('bench')).filter(isCode);
     const isShared = ({ name }: { name: string }) => name.startsWith('test/support/');
     expect(foreign(files).filter(isShared).length).toBeGreaterThan(100);
@@ -203,7 +203,7 @@ describe('imports of tests and benchmarks', () => {
     expect(wrong.map(shown)).toEqual([]);
   });
 
-  it('of test/support are of test/support alone', () => {
+  it('of test/support are only from test/support', () => {
     const support = filesBelow('test/support').filter(isCode);
     expect(foreign(support).map(shown)).toEqual([]);
   });

@@ -43,7 +43,7 @@ describe.each(PAGES)('%s', (page) => {
     expect(jumps).toEqual([]);
   });
 
-  it('has lines of code and rows of tables that a screen can show', () => {
+  it('has lines of code and rows of tables that fit on a screen', () => {
     expect(code.filter((line) => line.length > MAX_CODE_COLUMNS)).toEqual([]);
     const rows = prose.split('\n').filter((line) => line.startsWith('|'));
     expect(rows.filter((row) => row.length > MAX_ROW_COLUMNS)).toEqual([]);
@@ -62,7 +62,7 @@ describe('pictures', () => {
   });
 
   it.each([...new Set(pictures.map(({ file }) => file))])(
-    '%s is small, says what it is, and is readable in the dark',
+    '%s is small, has a description, and is readable in dark mode',
     (file) => {
       const svg = textOf(file);
       expect(svg.length).toBeLessThan(MAX_PICTURE_BYTES);
@@ -76,7 +76,7 @@ describe('the pages of experiments', () => {
   const pages = PAGES.filter((page) => /^docs\/experiments\/(?!README)/.test(page));
 
   it.each(pages)(
-    '%s says its verdict first, then shows a picture, and goes on as all do',
+    '%s starts with its verdict, then shows a picture, and has the common headings',
     (page) => {
       const [, verdict, picture, command] = textOf(page).split('\n\n');
       expect(verdict).toMatch(/^\*\*Verdict\.\*\* /);

@@ -52,11 +52,11 @@ async function failureOf(trainer: Trainer): Promise<RunError> {
   return error as RunError;
 }
 
-describe('a run whose outputs are not finite any more', () => {
+describe('a run with outputs that are no longer finite', () => {
   const outcomes = [1, 2, 3, 5].map((workers) => [workers, {}] as const);
 
   it.each([...outcomes, [2, { clipNorm: 1e30 }] as const])(
-    'ends on %d workers with %o in the step that says so, with the weights before it',
+    'ends on %d workers with %o in the reported step, with the weights before it',
     async (workers, more) => {
       const options = { ...wild, workers, ...more };
       const failed = await withTrainer(options, async (trainer) => {
@@ -82,7 +82,7 @@ describe('a run whose outputs are not finite any more', () => {
     },
   );
 
-  it('is not saved, and its trainer still evaluates what it has', async () => {
+  it('is not saved, and its trainer can still evaluate', async () => {
     const path = join(folder, 'wild.ckpt');
     await withTrainer({ ...wild, workers: 2 }, async (trainer) => {
       await failureOf(trainer);
@@ -94,7 +94,7 @@ describe('a run whose outputs are not finite any more', () => {
     });
   });
 
-  it('ends also where its loop is left in the same moment', async () => {
+  it('ends even if its loop exits at the same time', async () => {
     await withTrainer({ ...wild, workers: 2 }, async (trainer) => {
       const leave = async (): Promise<void> => {
         for await (const _ of trainer.fit({ epochs: 2, progressEveryMs: 0 })) break;
@@ -104,7 +104,7 @@ describe('a run whose outputs are not finite any more', () => {
     });
   });
 
-  it("trains on with onNonFinite 'continue', and the same bits while all is finite", async () => {
+  it("continues with onNonFinite 'continue', with the same bits while all is finite", async () => {
     await withTrainer({ ...wild, workers: 2, onNonFinite: 'continue' }, async (trainer) => {
       await fit(trainer);
       expect(trainer.step).toBe(18);
@@ -122,7 +122,7 @@ describe('a run whose outputs are not finite any more', () => {
     expect(hashes[0]).toBe(hashes[1]);
   });
 
-  it('is refused another word than these', async () => {
+  it('accepts no other value', async () => {
     const options = { ...wild, onNonFinite: 'ignore' as 'stop' };
     await expect(Trainer.start(options)).rejects.toThrow(/onNonFinite: .*'stop' or 'continue'/);
   });
@@ -147,8 +147,8 @@ function regression(inputs: readonly number[], targets: readonly number[]): Data
   };
 }
 
-describe('a run whose loss is finite', () => {
-  it('ends where a gradient is not, naming the layer that backward comes to first', async () => {
+describe('a run with a finite loss', () => {
+  it('ends if a gradient is not finite, naming the first layer in backward order', async () => {
     const options: TrainerOptions = {
       model: sequential([linear(1, 1), relu(), linear(1, 1)]),
       data: regression([1e20, 1e20], [0, 0]),
@@ -169,7 +169,7 @@ describe('a run whose loss is finite', () => {
     }
   });
 
-  it('ends where gradients of replicas overflow only together', async () => {
+  it('ends if gradients of replicas overflow only when summed', async () => {
     // Each replica has x * 2 (0 - t) / 2 = 2.5e38, below the largest float32, 3.4e38.
     const options: TrainerOptions = {
       model: linear(1, 1, { bias: false }),
@@ -190,7 +190,7 @@ describe('a run whose loss is finite', () => {
     }
   });
 
-  it('ends where running statistics are not, on any worker, and is not saved', async () => {
+  it('ends if running statistics are not finite, on any worker, and is not saved', async () => {
     const model = sequential([flatten(), batchNorm(256), linear(256, 4), batchNorm(4)]);
     const classes = synthetic({ train: 64, test: 0, shape: [16, 16, 1], classes: 4 });
     for (const workers of [1, 2, 3]) {
@@ -210,7 +210,7 @@ describe('a run whose loss is finite', () => {
     }
   });
 
-  it('names the training sample that normalization takes out of range', async () => {
+  it('names the training sample that normalization moves out of range', async () => {
     const far = regression([1, 2, 1e30, 3], [0, 0, 0, 0]);
     const options: TrainerOptions = {
       model: linear(1, 1),

@@ -45,7 +45,7 @@ const replicaAt = (place: number): number => {
 };
 
 describe('the order of an epoch by class', () => {
-  it('has each sample once, always with the same replica, in another order each epoch', () => {
+  it('has each sample once, always on the same replica, in a new order each epoch', () => {
     const [first, second] = ordersOf({ shards: 'by-class' });
     const ownerIn = (order: readonly number[]): number[] => {
       const owners = new Array<number>(COUNT).fill(-1);
@@ -74,7 +74,7 @@ describe('the order of an epoch by class', () => {
     expect(own).toEqual([...own].sort(byClass));
   });
 
-  it('leaves out other samples in each epoch where the last batch is dropped', () => {
+  it('leaves out different samples in each epoch if the last batch is dropped', () => {
     const [first, second] = ordersOf({ shards: 'dirichlet:0.3', dropLast: true });
     expect(new Set(first)).toHaveProperty('size', 48);
     expect(new Set([...first!, ...second!]).size).toBeGreaterThan(48);

@@ -21,7 +21,7 @@ describe('the weight of a sample', () => {
     expect(weightOf(spec, null)).toBe(0);
   });
 
-  it('is 0 where training does not normalize by the batch', () => {
+  it('is 0 if training does not normalize by the batch', () => {
     for (const spec of [
       batchNorm(3, { frozen: true }),
       batchNorm(3, { trackRunningStats: false }),

@@ -103,7 +103,7 @@ const VARIANTS = [
 
 describe('fine-tuning', () => {
   it.each(golden.runs.map((run, i) => [run.name, run, VARIANTS[i % 2]!] as const))(
-    "takes PyTorch's twenty steps with %s",
+    "matches PyTorch's twenty steps with %s",
     async (_name, run, variant) => {
       const trainer = await Trainer.start({ ...optionsOf(run), ...variant });
       try {
@@ -168,7 +168,7 @@ describe('the bits of a fine-tuned run', () => {
     for (const result of results) expect(result).toEqual(results[0]);
   });
 
-  it('of the parameters that train are those of a step in which all do', async () => {
+  it('of the trained parameters are those of a step that trains all', async () => {
     const { freeze, ...whole } = mixed;
     const stepOf = async (change: Partial<TrainerOptions>) => {
       const { clipNorm: _clipNorm, freeze: _freeze, ...options } = base;
@@ -199,7 +199,7 @@ describe('the bits of a fine-tuned run', () => {
   const folder = mkdtempSync(join(tmpdir(), 'syncbn-fine-tuning-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('are the same when it resumes in the middle, with what is frozen', async () => {
+  it('are the same if it resumes in the middle with frozen parameters', async () => {
     const path = join(folder, 'run.ckpt');
     const options = { ...base, optimizer: adam({ lr: 0.01 }), onNotice() {} };
     const whole = await Trainer.start({ ...options, workers: 2 });

@@ -74,7 +74,7 @@ describe('the gradients of a model with heads', () => {
   const run = { data: images, optimizer, replicas: 2, seed: 7 };
   const whole = bindProbe({ ...run, model: net(['main', 'aux', 'deep']), heads: HEADS });
 
-  it('are those of finite differences of the weighted sum of its losses', () => {
+  it('match finite differences of the weighted sum of its losses', () => {
     const { parameters, gradients } = whole;
     whole.run();
     const exact = gradients.slice();
@@ -91,7 +91,7 @@ describe('the gradients of a model with heads', () => {
     }
   });
 
-  it('are the weighted sums of those of each output alone', () => {
+  it('are the weighted sums of the separate gradients of each output', () => {
     const total = whole.run();
     let expectedLoss = 0;
     const expected = new Map<string, number>();
@@ -147,7 +147,7 @@ async function outcomeOf(trainer: Trainer) {
 }
 
 describe('a run of a model with heads', () => {
-  it('has the same bits on any workers, also with norms in its heads', async () => {
+  it('has the same bits on any workers, even with norms in its heads', async () => {
     const alone = await withTrainer({ ...base, workers: 1 }, outcomeOf);
     for (const [workers, replicas] of [
       [2, 4],
@@ -161,7 +161,7 @@ describe('a run of a model with heads', () => {
     expect(outputs.aux).toHaveLength(9 * CLASSES);
   });
 
-  it('trains its heads: with next to no weight the loss of one falls less', async () => {
+  it('trains its heads: with a tiny weight the loss of one falls less', async () => {
     const run = { ...base, workers: 1 } as const;
     const [strong, weak] = [
       await withTrainer(run, outcomeOf),
@@ -172,7 +172,7 @@ describe('a run of a model with heads', () => {
     expect(lossOf(strong)).toBeLessThan(lossOf(weak));
   });
 
-  it('reports the loss of each output by its own kind, and their weighted sum', async () => {
+  it('reports the loss of each output with its own kind, and their weighted sum', async () => {
     const weights = Float32Array.from(images.test.targets, (_, i) => (i % 3) / 2);
     const classWeights = [1, 3, 0.5, 2];
     const options = {
@@ -195,7 +195,7 @@ describe('a run of a model with heads', () => {
     });
   });
 
-  it('goes on from a checkpoint in the midst of an epoch with the same bits and sums', async () => {
+  it('resumes in the middle of an epoch with the same bits and sums', async () => {
     const path = join(folder, 'run.ckpt');
     const options = {
       ...base,
@@ -215,7 +215,7 @@ describe('a run of a model with heads', () => {
     );
   });
 
-  it('evaluates and predicts heads of numbers, in the units of the data', async () => {
+  it('evaluates and predicts regression heads in the units of the data', async () => {
     const targets = Float32Array.from({ length: 22 * 2 }, (_, i) => Math.sin(i));
     const task = { kind: 'regression', targetShape: [2], mean: [1, 2], std: [3, 4] } as const;
     const model = graph((x) => {
@@ -255,7 +255,7 @@ describe('a run of a model with heads', () => {
     });
   });
 
-  it('stops where the loss of a head is not finite', async () => {
+  it('stops if the loss of a head is not finite', async () => {
     const options = { ...base, workers: 2, heads: { aux: { weight: 1e308 } } };
     await withTrainer(
       {
@@ -337,7 +337,7 @@ describe('heads', () => {
     for (const name of ['1', 'a b', '']) expect(() => named(name)).toThrow('heads');
   });
 
-  it('within another layer are refused', () => {
+  it('inside another layer are refused', () => {
     const inner = graph((x) => ({ main: x, aux: x.apply(tanh()) }));
     for (const build of [
       () => sequential([inner]),

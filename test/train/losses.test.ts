@@ -160,7 +160,7 @@ const CASES: readonly (readonly [
 
 describe.each(CASES)('%s', (name, given) => {
   const options = { ...base, ...given };
-  it('has the same bits for any workers and replicas, and when it is resumed', async () => {
+  it('has the same bits for any workers and replicas, and after a resume', async () => {
     const splits = [
       [1, 1],
       [4, 3],
@@ -201,9 +201,9 @@ function logSoftmax(logits: Float32Array): number[] {
   return Array.from(logits, (value) => value - total);
 }
 
-describe('what is mixed', () => {
+describe('the mixed batch', () => {
   it.each([{ mixup: 0.4 }, { cutmix: 1 }, { mixup: 1, cutmix: 1 }])(
-    'is inputs, targets and weights of the samples that are drawn: %o',
+    'has inputs, targets and weights of the drawn samples: %o',
     async (augmentation) => {
       const data = { ...weighted, mean: [0, 0], std: [1, 1] };
       const draw = bindMixDraw({ maxShift: 0, flip: false, ...augmentation }, 7, data.inputShape);
@@ -263,8 +263,8 @@ describe('what is mixed', () => {
   );
 });
 
-describe('a sample without weight', () => {
-  it('is left out of loss and accuracy, in training and evaluation', async () => {
+describe('a sample with weight 0', () => {
+  it('does not count in loss and accuracy, in training and evaluation', async () => {
     const kept = [...unlabeled.keys()].filter((i) => unlabeled[i] !== -100);
     const pick = (source: Float32Array | Uint8Array, size: number) =>
       Float32Array.from(kept.flatMap((i) => [...source.subarray(i * size, (i + 1) * size)]));
@@ -312,7 +312,7 @@ describe('a sample without weight', () => {
     await trainer.close();
   });
 
-  it('may be all that a batch has: the loss is 0 then, and nothing moves', async () => {
+  it('may be the only kind in a batch: the loss is then 0, and nothing changes', async () => {
     const onlyLast = Float32Array.from({ length: 37 }, (_, i) => (i === 36 ? 1 : 0));
     const data = { ...images, train: { ...images.train, weights: onlyLast } };
     const trainer = await Trainer.start({ ...still, data, optimizer: sgd({ lr: 0.1 }) });

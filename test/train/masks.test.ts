@@ -86,7 +86,7 @@ describe('a class for each pixel', () => {
     { classWeights: CLASS_WEIGHTS, ignoreIndex: -100, labelSmoothing: 0.1, isWeighted: true },
     { ignoreIndex: 3, isWeighted: false },
     { isWeighted: false },
-  ])('has the mean over the pixels of each global batch, as they are moved: %o', async (given) => {
+  ])('has the mean over the augmented pixels of each global batch: %o', async (given) => {
     const { isWeighted, ...options } = given;
     const {
       classWeights,
@@ -188,7 +188,7 @@ describe('a class for each pixel', () => {
     expect(found[0]!.accuracy).not.toBe(found[1]!.accuracy);
   });
 
-  it('may have the best epoch by meanIou, and a resumed run goes on by it', async () => {
+  it('may select the best epoch by meanIou, even in a resumed run', async () => {
     const options = { ...base, optimizer: sgd({ lr: 0.3 }), replicas: 2, workers: 1 };
     const fit = { validate: 'test', keepBest: 'meanIou' } as const;
     const ious: number[] = [];

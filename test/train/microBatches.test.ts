@@ -112,7 +112,7 @@ describe.each(cases)('micro-batches of a model with %s', (_name, change) => {
     expect(result).toEqual(whole);
   });
 
-  it('have them when parked', () => {
+  it('have the same bits when parked', () => {
     const { plan, result } = trained({ ...change, microBatches: 4 }, 0);
     expect(plan.parkedBytes > 0).toBe(plan.workers[0]!.schedule.length > 1);
     expect(result).toEqual(whole);
@@ -120,7 +120,7 @@ describe.each(cases)('micro-batches of a model with %s', (_name, change) => {
 });
 
 describe('micro-batches', () => {
-  it('leave the same statistics of a population', () => {
+  it('give the same population statistics', () => {
     const hashes = ([{}, { microBatches: 3 }] as const).map((change) => {
       const { plan, memory, worker } = trained(change, 0);
       worker.measure(STEPS, 3, 'pooled');
@@ -129,7 +129,7 @@ describe('micro-batches', () => {
     expect(hashes[1]).toEqual(hashes[0]);
   });
 
-  it('leave the same diagnostics', () => {
+  it('give the same diagnostics', () => {
     const model = small((channels) => batchNorm(channels, { sync: 2 }));
     const found = [1, 3, 8].map((microBatches) => {
       const { plan, memory } = trained({ model, microBatches, diagnosticsEvery: 1 }, 0);

@@ -104,7 +104,7 @@ describe('a training step', () => {
     expect(await allocatedInSteps(options, 8)).toBeLessThan(STEPS * 16);
   });
 
-  it('allocates nothing with a profile but the numbers that the clock returns', async () => {
+  it('allocates nothing with a profile except the numbers that the clock returns', async () => {
     const clockReads = 1 + PROFILED_SPANS + 2 * SYNCS_ALONE;
     const bytes = await allocatedInSteps({ profile: true }, 2);
     // 16 bytes for a number, and up to four of them for each look at the clock: which numbers stay
@@ -112,7 +112,7 @@ describe('a training step', () => {
     expect(bytes).toBeLessThan(STEPS * clockReads * 16 * 4);
   });
 
-  it('is noticed when it allocates', async () => {
+  it('is detected if it allocates', async () => {
     const kept: number[][] = [];
     const bytes = await allocatedBytes(() => {
       for (let i = 0; i < 400; i++) kept.push([i]);

@@ -78,7 +78,7 @@ async function trained(run: GoldenSequence, split: Split): Promise<string> {
 
 describe('training a recurrent net', () => {
   it.each(golden.runs.map((run) => [run.name, run] as const))(
-    "takes PyTorch's steps, the same bits for any split and after a resume, with %s",
+    "matches PyTorch's steps, with the same bits for any split and after a resume, with %s",
     async (_name, run) => {
       const hash = await trained(run, { replicas: 1, workers: 1, resumes: false });
       const splits = [

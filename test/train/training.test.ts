@@ -98,7 +98,7 @@ const VARIANTS: readonly Variant[] = MODES.flatMap((mode) => [
 
 describe.each(VARIANTS)('training, $mode, SyncBN over $replicas replicas', (variant) => {
   it.each(golden.runs.map((run) => [run.name, run] as const))(
-    "takes PyTorch's steps with %s",
+    "matches PyTorch's steps with %s",
     async (_name, run) => expectGolden(run, variant),
   );
 });

@@ -94,8 +94,8 @@ function advance(state: ReturnType<typeof bindState>, rank: number, step: number
   if (to === 'changed') undo.changed(step);
 }
 
-describe('the state after a worker was cut off', () => {
-  it('is that of before the step unless all workers have changed their pieces', () => {
+describe('the state after a worker was interrupted', () => {
+  it('is that before the step unless all workers have changed their pieces', () => {
     for (let mix = 0; mix < STAGES.length ** WORKERS; mix++) {
       const stages = plan.workers.map(({ rank }) => {
         return STAGES[Math.floor(mix / STAGES.length ** rank) % STAGES.length]!;
@@ -112,7 +112,7 @@ describe('the state after a worker was cut off', () => {
     }
   });
 
-  it('is as it is where no step was begun', () => {
+  it('is unchanged if no step was started', () => {
     const state = bindState();
     advance(state, 0, 3, 'changing');
     clearStamps(plan, state.memory);

@@ -96,7 +96,7 @@ function typesIn(symbol: ts.Symbol): readonly ts.Symbol[] {
 }
 
 describe('the type declarations', () => {
-  it('are right where there are no types of browsers', () => {
+  it('are correct without browser types', () => {
     const errors = ts
       .getPreEmitDiagnostics(program)
       .filter(({ file }) => file === undefined || isDeclared(file))
@@ -104,7 +104,7 @@ describe('the type declarations', () => {
     expect(errors).toEqual([]);
   });
 
-  it('name nothing that cannot be imported', () => {
+  it('name only types that can be imported', () => {
     const exported = exportedSymbols();
     expect(exported.length).toBeGreaterThan(100);
     const optim = exported.find(({ name }) => name === 'optim')!;
@@ -117,7 +117,7 @@ describe('the type declarations', () => {
     expect([...new Set(hidden)]).toEqual([]);
   });
 
-  it('need no other package than Node', () => {
+  it('need no package except Node', () => {
     const files = program.getSourceFiles().filter(isDeclared);
     const modules = files.flatMap(({ text }) =>
       [...text.matchAll(/from '([^'.][^']*)'/g)].map((match) => match[1]!),
@@ -126,9 +126,9 @@ describe('the type declarations', () => {
   });
 });
 
-describe('what users write', () => {
+describe('user code', () => {
   it.each(uses.map((file) => [basename(file), file]))(
-    '%s is refused where it says so, for that reason, and nowhere else',
+    '%s is rejected where it says so, for that reason, and nowhere else',
     (_, file) => {
       const lines = readFileSync(file, 'utf8').split('\n');
       const expected = lines.flatMap((line, i) =>

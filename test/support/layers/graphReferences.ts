@@ -1,4 +1,4 @@
-// What a graph ought to compute: its nodes in order, the gradients of a value's readers added.
+// What a graph should compute: its nodes in order, with the gradients of a value's readers added.
 
 import { channelsOf, sizeOf } from '../../../src/base/shape.ts';
 import { GRAPH_INPUT, type GraphSpec, type LayerSpec } from '../../../src/nn/specs/spec.ts';

@@ -1,6 +1,6 @@
 // Runs a layer, or a small model, in one thread with any number of replicas: the real plan, arena,
-// program and reductions, without data, loss and optimizer. A probe layer in front gives it an
-// input gradient. Every region is filled with NaN first, so that what nobody writes is seen.
+// program and reductions, without data, loss and optimizer. A probe layer before it provides an
+// input gradient. Every region is filled with NaN first, so that unwritten values are detected.
 
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
 import { instantiateKernels } from '../../../src/kernels/binaries.ts';

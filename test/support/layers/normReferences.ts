@@ -1,4 +1,4 @@
-// What the normalization layers ought to compute, by the plain-loop twins in float64.
+// What the normalization layers should compute, with the plain-loop twins in float64.
 
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
 import {

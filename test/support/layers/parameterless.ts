@@ -1,5 +1,5 @@
-// Runs one layer without parameters, forward and backward, in a memory of its own: what the tests
-// of activations, pools, dropout and flatten have in common.
+// Runs one layer without parameters, forward and backward, in a separate memory; shared by the
+// tests of activations, pools, dropout and flatten.
 
 import { InvariantError } from '../../../src/base/errors.ts';
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
@@ -26,7 +26,7 @@ export interface LayerRunOptions {
   readonly mode?: NumericMode;
   readonly index?: number;
   readonly seed?: number;
-  /** False: nobody asks for the input's gradient. */
+  /** False: the input's gradient is not needed. */
   readonly wantsInputGradient?: boolean;
 }
 

@@ -44,7 +44,7 @@ const GOLDEN_WIDE = TWO_ULPS;
 /** Even, uneven, with empty shards behind, one sample to a shard. */
 export const SHARDINGS: readonly (readonly number[])[] = [[5], [3, 2], [2, 2, 1, 0, 0], [2, 3, 2]];
 
-/** A run with numbers that look random. */
+/** A run with pseudorandom numbers. */
 export function sampleRun(item: ProofCase, shards: readonly number[], seed = 1): LayerRun {
   const samples = shards.reduce((sum, count) => sum + count, 0);
   const x = testValues(samples * sizeOf(item.inputShape), 2, seed);
@@ -163,7 +163,7 @@ export function describeDifferences(
   cases: readonly ProofCase[],
   inputOf?: (length: number) => Float32Array,
 ): void {
-  describe('has the gradients that finite differences have', () => {
+  describe('has gradients that match finite differences', () => {
     it.each(cases.map((item) => [item.name, item] as const))('%s', (_name, item) => {
       const run = sampleRun(item, [3, 2]);
       const x = inputOf?.(run.x.length) ?? run.x;

@@ -1,4 +1,4 @@
-// What a layer ought to compute, by the plain-loop twins in float64: forward, input gradient and
+// What a layer should compute, with the plain-loop twins in float64: forward, input gradient and
 // parameter gradients of any spec that the tests use, residuals and sequences included.
 
 import { channelsOf, type Shape, sizeOf } from '../../../src/base/shape.ts';

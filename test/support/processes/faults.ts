@@ -1,4 +1,4 @@
-// Runs with a fault, and what has to become of them.
+// Runs with a fault, and their required outcomes.
 
 import { expect } from 'vitest';
 import { synthetic } from '../../../src/data/named/synthetic.ts';

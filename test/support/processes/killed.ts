@@ -1,4 +1,4 @@
-// A supervised run of several processes, one of which is killed in its midst.
+// A supervised run of several processes; one is killed in the middle of the run.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { CLI, type Outcome, run } from '../cli.ts';

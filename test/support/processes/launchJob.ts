@@ -8,10 +8,10 @@ import { checkRandomCalls } from '../ranks/randomScenario.ts';
 
 export interface LaunchArgs {
   readonly what: keyof typeof deeds;
-  /** How many random calls, and their seed. */
+  /** The number of random calls, and their seed. */
   readonly count?: number;
   readonly seed?: number;
-  /** The rank that does something else than the others. */
+  /** The rank that differs from the others. */
   readonly odd?: number;
 }
 

@@ -1,4 +1,4 @@
-// Launches over processes that are parts of this one, and what becomes of each.
+// Launches over processes that are simulated in this one, and the outcome of each.
 
 import type { LaunchOptions } from '../../../src/runtime/launch.ts';
 import { launchOn } from '../../../src/runtime/launchRun.ts';

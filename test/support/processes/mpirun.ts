@@ -39,7 +39,7 @@ const KNOWN: readonly MpiLibraryUnderTest[] = [
 
 type MpirunOptions = Parameters<typeof run>[2] & { readonly isTcp?: boolean };
 
-/** Where a user with all rights asks for it. */
+/** If root requests it. */
 const AS_ROOT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
 
 function hasKoffi(): boolean {

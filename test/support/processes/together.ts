@@ -7,7 +7,7 @@ import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
 import type { RunningTrainer } from '../../../src/runtime/trainerTypes.ts';
 import type { TransportFault } from '../../../src/sync/faultyTransport.ts';
 
-/** What a run comes to. */
+/** The results of a run. */
 export interface Outcome {
   readonly hash: string;
   readonly losses: readonly number[];
@@ -43,7 +43,7 @@ export function trainFaulty(
           workers: workers[own]!,
         });
         try {
-          // Nobody waits for main threads of processes that are gone: there are no ends of epochs.
+          // There are no ends of epochs, at which main threads would wait for lost processes.
           for await (const _ of trainer.fit({ epochs: 1 }));
           return trainer.weightsHash();
         } finally {

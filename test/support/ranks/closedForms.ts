@@ -1,4 +1,4 @@
-// Inputs of collectives and what has to come out, as closed forms of (rank, index, worldSize).
+// Inputs of collectives and their expected results, as closed forms of (rank, index, worldSize).
 
 import type { NumberArray, NumberType, ReduceOp } from '../../../src/sync/arrays.ts';
 

@@ -129,7 +129,7 @@ function own({ group, length, get, input }: Drawn): NumberArray {
   return fill(get(length), (i) => input(group.rank, i));
 }
 
-/** Makes `count` calls and gives what was wrong. */
+/** Makes `count` calls and returns the mistakes. */
 export function checkRandomCalls(group: Group, count: number, seed: number): string[] {
   const draw = generator(seed);
   const drawOwn = generator(seed * 1000 + group.rank + 1);

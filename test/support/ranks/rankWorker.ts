@@ -1,5 +1,4 @@
-// The thread of one rank in the tests of sync: runs the scenario that it is told and posts how it
-// ended.
+// The thread of one rank in the tests of sync: runs the given scenario and posts how it ended.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { instantiateCollectiveKernels } from '../../../src/kernels/load.ts';
@@ -71,7 +70,7 @@ const scenarios = {
 
   random: (data: RankData) => checkRandomCalls(groupOf(data), data.rounds, data.seed),
 
-  /** After some equal calls one rank makes another call than the others. */
+  /** After some equal calls one rank makes a different call. */
   mismatch: (data: RankData) => {
     const group = groupOf(data);
     const { rounds, rank } = data;
@@ -132,7 +131,7 @@ const scenarios = {
     return [wide[0], narrow[0], ...wrapped, product[0]];
   },
 
-  /** Rank 1 calls something else than the others. */
+  /** Rank 1 makes a different call. */
   mismatchedKind: ({ memory, rank, kernels }: RankData) => {
     const group = groupOf({ memory, rank, kernels });
     group.barrier();
@@ -147,7 +146,7 @@ const scenarios = {
     groupOf({ memory, rank, kernels }).allReduce(array, 'max');
   },
 
-  /** Rank 1 gives less than the others expect. */
+  /** Rank 1 provides less than the others expect. */
   mismatchedCounts: ({ memory, rank, kernels }: RankData) => {
     const counts = rank === 1 ? [3, 2, 3] : [3, 3, 3];
     const input = new Float32Array(counts[rank]!);

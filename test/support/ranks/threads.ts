@@ -48,7 +48,7 @@ export interface Outcome {
 let rankWorker: Promise<string> | undefined;
 let kernels: WebAssembly.Module | undefined;
 
-/** Runs a scenario on every rank, each in a thread of its own, and gives how each ended. */
+/** Runs a scenario on every rank, each in its own thread, and returns how each ended. */
 export async function runRanks(
   worldSize: number,
   scenario: Scenario,
@@ -72,7 +72,7 @@ export async function runRanks(
   );
 }
 
-/** Waits until something is the case, without assuming how long that takes. */
+/** Waits for a condition, without assuming how long that takes. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }

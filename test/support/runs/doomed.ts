@@ -1,5 +1,5 @@
-// Trainers in which one worker dies or hangs in a way that is asked for, at a moment that is asked
-// for. One helper for the tests of faults and for campaigns.
+// Trainers in which one worker dies or hangs in a given way, at a given moment. Shared by the tests
+// of faults and by campaigns.
 
 import { readdirSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
@@ -66,7 +66,7 @@ export function startDoomed(doom: Doom): Promise<Trainer> {
   } satisfies TrainerOptions<TrainingData>);
 }
 
-/** Has the trainer do what the victim dies of. */
+/** Makes the trainer call what kills the victim. */
 export async function meet(trainer: Trainer, moment: Moment): Promise<void> {
   if (moment === 'fit') for await (const _ of trainer.fit({ epochs: trainer.epochs + 1 }));
   else if (moment === 'evaluate') await trainer.evaluate();

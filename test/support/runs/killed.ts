@@ -15,7 +15,7 @@ const MOST_MS = 150;
 /** Above the purposes of base/random.ts. */
 const PURPOSE = 900;
 
-/** Collects the threads that are started meanwhile; those that have ended are taken out. */
+/** Collects the threads that are started meanwhile; those that have ended are removed. */
 export async function withThreads<T>(use: (alive: readonly Worker[]) => Promise<T>): Promise<T> {
   const alive: Worker[] = [];
   const listen = (thread: Worker): void => {
@@ -45,8 +45,8 @@ export function startElastic(): Promise<Trainer> {
   });
 }
 
-/** Trains while so many threads are terminated, and gives the hash of the weights and how many
- * workers are left. */
+/** Trains while the given number of threads is terminated, and returns the hash of the weights and
+ * the number of remaining workers. */
 export function trainKilled(
   kills: number,
   seed: number,

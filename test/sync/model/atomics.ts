@@ -1,7 +1,7 @@
 // Atomics under a scheduler: each operation on the memory under test is a scheduling point first,
 // and waiting and notifying happen in the scheduler instead of the system; copies of bytes are torn
-// into halves. Everything else, also Atomics on other memory, is as always. Time stands still but
-// for being asked, so that timeouts depend on the schedule alone.
+// into halves. Everything else, including Atomics on other memory, works as usual. Time advances
+// only when the clock is read, so timeouts depend only on the schedule.
 
 import type { Scheduler } from './scheduler.ts';
 

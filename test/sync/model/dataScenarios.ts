@@ -99,7 +99,7 @@ export const dataScenarios = {
     }
   },
 
-  /** Ranks call collectives that differ: nobody gets through. */
+  /** Ranks call different collectives: no rank gets through. */
   different: ({ shared, rank, worldSize, kernels, draw }: ModelContext) => {
     const { group } = attachGroup(shared, rank, kernels);
     const arrays = makeArrays(group);

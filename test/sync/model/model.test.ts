@@ -1,6 +1,6 @@
 // The synchronization as it is, under a scheduler that interleaves its atomic operations: thousands
-// of schedules, each by a seed. Then with mistakes, each of which the scheduler must find. Those
-// between processes that are not here are in the long tests.
+// of schedules, each with a seed. Then with mistakes; the scheduler must find each of them. The
+// remaining mistakes between processes are in the long tests.
 
 import { describe, expect, it } from 'vitest';
 import { runModel } from './model.ts';

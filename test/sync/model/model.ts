@@ -1,5 +1,5 @@
-// The model checker's main side: bundles the code under test, as it is or with one mistake made on
-// purpose, and runs a scenario under many schedules.
+// The model checker's main side: bundles the code under test, unchanged or with one deliberate
+// mistake, and runs a scenario under many schedules.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -144,7 +144,7 @@ function applyChange(name: string, source: string, { file, find, replace }: Chan
 
 type Message = ModelResult | ModelFailure;
 
-/** Runs all threads to their end and gives what they have posted. */
+/** Runs all threads to their end and returns what they have posted. */
 async function runThreads(file: string, data: Omit<ModelData, 'thread'>): Promise<Message[]> {
   const messages: Message[] = [];
   const workers: Worker[] = [];

@@ -1,6 +1,6 @@
-// Mistakes that are easy to make in a synchronization, each made on purpose in one place of the
-// code under test, and the scenario that must find it. A model checker that lets one of these
-// through proves nothing.
+// Mistakes that are easy to make in a synchronization, each inserted deliberately in one place of
+// the code under test, and the scenario that must find it. A model checker that misses one of these
+// proves nothing.
 
 import type { Mutation } from './model.ts';
 import type { ScenarioName } from './modelWorker.ts';

@@ -1,5 +1,5 @@
-// A transport whose messages overtake each other: each pair of processes has mailboxes of its own,
-// and what a process sends goes off in an order of its own, some of it late.
+// A transport whose messages overtake each other: each pair of processes has separate mailboxes,
+// and the messages of a process are sent in any order, some of them late.
 
 import { MemoryTransport } from '../../../src/sync/memoryTransport.ts';
 import type {

@@ -1,5 +1,5 @@
-// Mistakes that are easy to make between processes, each made on purpose in one place of the code
-// under test, and the scenario that must find it.
+// Mistakes that are easy to make between processes, each inserted deliberately in one place of the
+// code under test, and the scenario that must find it.
 
 import type { Mutant } from './mutants.ts';
 

@@ -55,7 +55,7 @@ const namesOf = <T extends object>(cases: T) => Object.keys(cases) as (keyof T)[
 export function describeMixedProcesses(schedules: number): void {
   describe('in every schedule', () => {
     for (const group of GROUPS) {
-      it(`${show(group)} keep what they promise`, async () => {
+      it(`${show(group)} keep their promises`, async () => {
         await expectRight({ scenario: namesOf(CASES), ...group, schedules, hasMain: true });
       }, 600_000);
     }
