@@ -3,7 +3,7 @@
 import { constants, existsSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { UsageError } from './errors.ts';
-import { fileError } from './fileError.ts';
+import { readError } from './fileError.ts';
 
 /** What is read, written or hashed in one piece at most: Node takes less than 2 GiB in a call. */
 export const PIECE_BYTES = 2 ** 30;
@@ -25,7 +25,7 @@ export async function withRegularFile<T>(
     }
     return await use(file, stat.size);
   } catch (error) {
-    throw fileError(what, error, 'a readable file');
+    throw readError(what, error, 'a readable file');
   } finally {
     await file?.close();
   }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
+import { isObject } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { ShuffleWindow } from '../data/chunked/windows.ts';
 import type { DatasetDescription } from '../data/identity.ts';
@@ -319,12 +320,15 @@ export function runIdOf({ runId, model, data, run }: Omit<CheckpointHead, 'tenso
 function check<T>(schema: z.ZodType<T>, what: string, decoded: unknown): T {
   const parsed = schema.safeParse(decoded);
   if (parsed.success) return parsed.data;
+  const hint = 'a file that syncbn wrote';
+  if (!isObject(decoded))
+    throw new UsageError({ what, given: decoded, allowed: 'a checkpoint', hint });
   const [issue] = parsed.error.issues;
   const place = issue?.path.length ? `${issue.path.join('.')}: ` : '';
   throw new UsageError({
     what,
     given: `something else (${place}${issue?.message})`,
     allowed: 'a checkpoint',
-    hint: 'a file that syncbn wrote',
+    hint,
   });
 }

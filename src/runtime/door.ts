@@ -50,7 +50,7 @@ const timeoutMs = wholeNumber(1).exactOptional();
 
 /** What Trainer.start and Trainer.resume both take. */
 const common = {
-  data: anything<TrainingData>(),
+  data: anything<TrainingData>("a dataset, such as await openDataset('mnist')"),
   workers,
   replicas: wholeNumber(1, MAX_REPLICAS).exactOptional(),
   timeoutMs,
@@ -74,8 +74,8 @@ const common = {
 
 const trainerSchema = optionsSchema<TrainerOptions<TrainingData>>()({
   ...common,
-  model: anything<TrainerOptions['model']>(),
-  optimizer: anything<TrainerOptions['optimizer']>(),
+  model: anything<TrainerOptions['model']>('a layer, such as nn.sequential([...])'),
+  optimizer: anything<TrainerOptions['optimizer']>('an optimizer, such as optim.sgd({ lr: 0.1 })'),
   schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
   averaging: anything<NonNullable<TrainerOptions['averaging']>>().exactOptional(),
   lrScaling: anything<NonNullable<TrainerOptions['lrScaling']>>().exactOptional(),

@@ -1,4 +1,4 @@
-// The command lines on pages: in blocks of shell commands, set in by four spaces, and as code within
+// The command lines on pages: in blocks of shell commands, set in by four spaces, and as code in
 // sentences.
 
 import { textOf } from './sources.ts';

@@ -179,7 +179,10 @@ function bare<Spec>(name: string, build: () => Spec): (fields: Fields) => Spec {
   };
 }
 
-const customSchema = z.strictObject({ module: text, options: anything() });
+const customSchema = z.strictObject({
+  module: text,
+  options: anything('options of the loss, or null'),
+});
 
 /** How plain data becomes each loss, and the call that makes one. */
 const forms: {
