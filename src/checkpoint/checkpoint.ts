@@ -56,6 +56,9 @@ export interface SavedHead {
   readonly weight: number;
 }
 
+/** Facts about a run, by names of the caller's choice. */
+export type CheckpointNote = Readonly<Record<string, string | number | boolean>>;
+
 /** Everything in a checkpoint but its tensors. */
 export interface CheckpointContent {
   /** The same for all checkpoints of a run; absent in files of version 1. */
@@ -112,6 +115,8 @@ export interface CheckpointContent {
   };
   /** What the run has decided from its validations; absent before the first one that decides. */
   readonly monitored?: MonitorState;
+  /** What the caller of `save` noted, which decides nothing; absent without. */
+  readonly note?: CheckpointNote;
 }
 
 /** A tensor of a checkpoint without its values. */
@@ -226,6 +231,7 @@ const contentFields = {
     epochSums: z.array(anyNumber).min(EPOCH_LENGTH),
   }),
   monitored: monitorSchema.exactOptional(),
+  note: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).exactOptional(),
 };
 
 const tensorFields = {

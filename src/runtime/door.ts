@@ -16,6 +16,7 @@ import {
   text,
   wholeNumber,
 } from '../base/values.ts';
+import type { CheckpointNote } from '../checkpoint/checkpoint.ts';
 import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
 import { isShards, SHARDS_ALLOWED, type Shards } from '../data/loading/shards.ts';
 import { parseNormRequest } from '../nn/convert/convertNorm.ts';
@@ -321,10 +322,15 @@ export function parseExportOptions(given: unknown): ExportOptions {
   return parseOptions('exportInference', exportSchema, given, { example });
 }
 
+const NOTED_TYPES: readonly string[] = ['string', 'number', 'boolean'];
 const saveSchema = optionsSchema<SaveOptions>()({
   overwrite: flag.exactOptional(),
   keep: wholeNumber(1).exactOptional(),
   ofEachProcess: flag.exactOptional(),
+  note: accept<CheckpointNote>('an object of texts, numbers and booleans', (given) => {
+    if (!isObject(given)) return false;
+    return Object.values(given).every((value) => NOTED_TYPES.includes(typeof value));
+  }).exactOptional(),
 });
 
 /** The options of save. */
