@@ -1,5 +1,5 @@
 // k-means over 4 threads with nothing but collectives: each thread assigns its share of the points,
-// and one all-reduce merges the sums, so that all threads move the centres alike.
+// and one all-reduce merges the sums, so that all threads move the centers alike.
 
 import { isMainThread } from 'node:worker_threads';
 import { launch } from 'syncbn/collectives';
@@ -11,31 +11,31 @@ export default function job({ rank, worldSize, group, args: { points } }) {
   const count = points.length / 2;
   const first = Math.floor((rank * count) / worldSize);
   const end = Math.floor(((rank + 1) * count) / worldSize);
-  const centres = points.slice(0, 2 * K);
+  const centers = points.slice(0, 2 * K);
   // Count, sum of x and sum of y of each cluster, in shared memory: merged where they lie.
   const sums = group.allocate('float64', 3 * K);
   for (;;) {
     sums.fill(0);
     for (let i = first; i < end; i++) {
-      const at = 3 * nearest(centres, points[2 * i], points[2 * i + 1]);
+      const at = 3 * nearest(centers, points[2 * i], points[2 * i + 1]);
       sums[at]++;
       sums[at + 1] += points[2 * i];
       sums[at + 2] += points[2 * i + 1];
     }
     group.allReduce(sums, 'sum', { label: 'clusters' });
-    const moved = centres.map((_, j) => sums[3 * (j >> 1) + 1 + (j & 1)] / sums[3 * (j >> 1)]);
-    const isSettled = moved.every((value, j) => Math.abs(value - centres[j]) < 1e-9);
-    centres.set(moved);
+    const moved = centers.map((_, j) => sums[3 * (j >> 1) + 1 + (j & 1)] / sums[3 * (j >> 1)]);
+    const isSettled = moved.every((value, j) => Math.abs(value - centers[j]) < 1e-9);
+    centers.set(moved);
     // All threads see the same sums, so all stop in the same round.
-    if (isSettled) return { centres, stats: group.stats() };
+    if (isSettled) return { centers, stats: group.stats() };
   }
 }
 
-function nearest(centres, x, y) {
+function nearest(centers, x, y) {
   let best = 0;
   let least = Number.POSITIVE_INFINITY;
   for (let k = 0; k < K; k++) {
-    const distance = (x - centres[2 * k]) ** 2 + (y - centres[2 * k + 1]) ** 2;
+    const distance = (x - centers[2 * k]) ** 2 + (y - centers[2 * k + 1]) ** 2;
     if (distance < least) [least, best] = [distance, k];
   }
   return best;
@@ -49,7 +49,7 @@ if (isMainThread) {
   for (const workers of [1, 4]) {
     /** @type {ReturnType<typeof job>[]} */
     const [first] = await launch(import.meta.url, { workers, args: { points } });
-    const centres = [...first.centres].map((value) => value.toFixed(3)).join(' ');
-    console.log(`${workers} threads, ${first.stats.calls} rounds: centres ${centres}`);
+    const centers = [...first.centers].map((value) => value.toFixed(3)).join(' ');
+    console.log(`${workers} threads, ${first.stats.calls} rounds: centers ${centers}`);
   }
 }

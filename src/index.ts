@@ -43,6 +43,7 @@ export type { Shape } from './base/shape.ts';
 export type {
   Checkpoint,
   CheckpointContent,
+  CheckpointNote,
   SavedHead,
   SpecRecord,
   WrittenBy,

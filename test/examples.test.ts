@@ -33,7 +33,7 @@ const EXAMPLES: readonly (readonly [string, readonly RegExp[]])[] = [
   ['04-own-layer/main.mjs', [/^5\.custom\.slope:( \d\.\d\d){8}$/m, /2 workers: true$/m]],
   ['05-checkpoint-and-resume.mjs', [/stopped 2, step 24:/, /^equal, bit for bit: true$/m]],
   // The same centers on 1 and on 4 threads.
-  ['06-k-means.mjs', [/^1 threads, \d+ rounds: (centres( -?\d\.\d{3}){8})\n4 threads, .*: \1$/m]],
+  ['06-k-means.mjs', [/^1 threads, \d+ rounds: (centers( -?\d\.\d{3}){8})\n4 threads, .*: \1$/m]],
   ['07-own-arrays.mjs', [/^9: 0\.\d{3}, validation 0\.\d{3}$/m, /^test accuracy 0\.9\d*$/m]],
   // The same losses on 1 and on 2 workers.
   ['08-tensorflow-js/main.mjs', [/^1 worker.*\n2 worker.*\nlargest .*: (0\.0e\+0|\d\.\de-[78])$/m]],

@@ -87,9 +87,18 @@ export function parseOptions<Fields extends z.ZodRawShape>(
     const refused = hints.refused?.[key];
     if (refused !== undefined) throw new UsageError({ what: `${what}: ${key}`, problem: refused });
     if (!known.includes(key)) throw unknownField(what, 'option', key, known);
+    if (given[key] instanceof Promise) throw unawaited(what, key);
     if (given[key] !== undefined) present[key] = given[key];
   }
   return parseFields(schema, present, (path) => `${what} ${path}`);
+}
+
+function unawaited(what: string, key: string): UsageError {
+  return new UsageError({
+    what: `${what} ${key}`,
+    problem: 'is a promise',
+    hint: 'await before it',
+  });
 }
 
 /** Checks plain data, such as JSON; `what` is its name. Throws a {@link UsageError} that names the

@@ -4,7 +4,7 @@
 import { constants, existsSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { UsageError } from './errors.ts';
-import { fileError } from './fileError.ts';
+import { readError } from './fileError.ts';
 
 /** The most that is read, written or hashed at once, since Node's calls take less than 2 GiB. */
 export const PIECE_BYTES = 2 ** 30;
@@ -26,7 +26,7 @@ export async function withRegularFile<T>(
     }
     return await use(file, stat.size);
   } catch (error) {
-    throw fileError(what, error, 'a readable file');
+    throw readError(what, error, 'a readable file');
   } finally {
     await file?.close();
   }

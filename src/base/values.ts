@@ -108,9 +108,10 @@ export const betas = accept<readonly [number, number]>('two numbers from 0 to be
   return [value[0], value[1]].every((beta) => shareBelowOne.safeParse(beta).success);
 });
 
-/** Something that another function checks, such as a model or a dataset. */
-export function anything<T>(json: JsonSchema = {}): z.ZodCustom<T, T> {
-  return accept<T>('a value', (value) => value !== undefined, json);
+/** Something that another function checks, such as a model or a dataset; `allowed` says in an error
+ * what to give where it is missing. */
+export function anything<T>(allowed = 'a value', json: JsonSchema = {}): z.ZodCustom<T, T> {
+  return accept<T>(allowed, (value) => value !== undefined, json);
 }
 
 /** A function. Its arguments cannot be checked. */

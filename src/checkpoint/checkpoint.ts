@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
+import { isObject } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { ShuffleWindow } from '../data/chunked/windows.ts';
 import type { DatasetDescription } from '../data/identity.ts';
@@ -54,6 +55,9 @@ export interface SavedHead {
   /** What its loss is multiplied by. */
   readonly weight: number;
 }
+
+/** Facts about a run, by names of the caller's choice. */
+export type CheckpointNote = Readonly<Record<string, string | number | boolean>>;
 
 /** Everything in a checkpoint but its tensors. */
 export interface CheckpointContent {
@@ -111,6 +115,8 @@ export interface CheckpointContent {
   };
   /** What the run has decided from its validations; absent before the first one that decides. */
   readonly monitored?: MonitorState;
+  /** What the caller of `save` noted, which decides nothing; absent without. */
+  readonly note?: CheckpointNote;
 }
 
 /** A tensor of a checkpoint without its values. */
@@ -225,6 +231,7 @@ const contentFields = {
     epochSums: z.array(anyNumber).min(EPOCH_LENGTH),
   }),
   monitored: monitorSchema.exactOptional(),
+  note: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).exactOptional(),
 };
 
 const tensorFields = {
@@ -319,12 +326,15 @@ export function runIdOf({ runId, model, data, run }: Omit<CheckpointHead, 'tenso
 function check<T>(schema: z.ZodType<T>, what: string, decoded: unknown): T {
   const parsed = schema.safeParse(decoded);
   if (parsed.success) return parsed.data;
+  const hint = 'a file that syncbn wrote';
+  if (!isObject(decoded))
+    throw new UsageError({ what, given: decoded, allowed: 'a checkpoint', hint });
   const [issue] = parsed.error.issues;
   const place = issue?.path.length ? `${issue.path.join('.')}: ` : '';
   throw new UsageError({
     what,
     given: `something else (${place}${issue?.message})`,
     allowed: 'a checkpoint',
-    hint: 'a file that syncbn wrote',
+    hint,
   });
 }

@@ -69,8 +69,8 @@ const namedTensors = listOf<NamedTensor>('a list of tensors, as checkpoints have
   return typeof given.name === 'string' && GROUPS.includes(given.group as string);
 });
 const modelsSchema = optionsSchema<StateModels>()({
-  from: anything<LayerSpec>(),
-  to: anything<LayerSpec>(),
+  from: anything<LayerSpec>('the model that the state is of'),
+  to: anything<LayerSpec>('the model that it is for'),
   inputShape: shapeOption,
   freeze: listOf<string>('a list of patterns', (item) => typeof item === 'string').exactOptional(),
 });

@@ -61,7 +61,7 @@ export interface ArraysOptions {
 /** Samples of volumes have four axes, and there is that of the samples. */
 const MOST_AXES = 5;
 
-const numbers = anything<NestedNumbers>();
+const numbers = anything<NestedNumbers>('a list or typed array of numbers, one entry a sample');
 const schema = optionsSchema<ArraysOptions>()({
   inputs: numbers,
   targets: numbers,

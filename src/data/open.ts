@@ -1,9 +1,11 @@
 // From a name or a folder to a dataset: the door for the command line and for people who do not
 // mind which format their files have.
 
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
 import { callback, flag, listOf, oneOf, positive, text, wholeNumber } from '../base/values.ts';
 import { checkDataset, type Dataset } from './dataset.ts';
@@ -287,10 +289,18 @@ async function listDataFolder(dir: string): Promise<string[]> {
     return await listFolder(dir);
   } catch (error) {
     if (!(error instanceof UsageError && 'given' in error.details)) throw error;
-    const named = [...NAMED.keys()].map((name) => `'${name}'`).join(', ');
+    const names = [...NAMED.keys()];
     const files = FILE_FORMATS.map(({ name }) => name).join(' or ');
-    const others = `a folder of IDX, CIFAR-10 binary, npy or PNG files, or a ${files} file`;
-    const { given } = error.details;
-    throw new UsageError({ what: `the dataset ${dir}`, given, allowed: `${named}, ${others}` });
+    const others = `a folder of IDX, CIFAR, npy, npz, CSV or PNG files, or an ${files} file`;
+    const what = `the dataset ${dir}`;
+    if (existsSync(dir)) {
+      const allowed = `${names.join(', ')}, ${others}`;
+      throw new UsageError({ what, given: error.details.given, allowed });
+    }
+    throw new UsageError({
+      what,
+      problem: `is neither one of ${names.join(', ')} nor a file or folder that exists`,
+      hint: nearestWord(dir, names) ?? others,
+    });
   }
 }

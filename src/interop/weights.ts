@@ -42,12 +42,12 @@ const texts = accept<Readonly<Record<string, string>>>('an object of strings', (
   return isObject(given) && Object.values(given).every((value) => typeof value === 'string');
 });
 const readSchema = optionsSchema<ReadWeightsOptions>()({
-  model: anything<LayerSpec>(),
+  model: anything<LayerSpec>('the model, a layer such as nn.sequential([...])'),
   inputShape: shapeOption,
   rename: aFunction.exactOptional(),
 });
 const writeSchema = optionsSchema<WriteWeightsOptions>()({
-  model: anything<LayerSpec>(),
+  model: anything<LayerSpec>('the model, a layer such as nn.sequential([...])'),
   inputShape: shapeOption,
   metadata: texts.exactOptional(),
   overwrite: optionalFlag,

@@ -16,6 +16,7 @@ import {
   text,
   wholeNumber,
 } from '../base/values.ts';
+import type { CheckpointNote } from '../checkpoint/checkpoint.ts';
 import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
 import { isShards, SHARDS_ALLOWED, type Shards } from '../data/loading/shards.ts';
 import { parseNormRequest } from '../nn/convert/convertNorm.ts';
@@ -50,7 +51,7 @@ const timeoutMs = wholeNumber(1).exactOptional();
 
 /** What Trainer.start and Trainer.resume both take. */
 const common = {
-  data: anything<TrainingData>(),
+  data: anything<TrainingData>("a dataset, such as await openDataset('mnist')"),
   workers,
   replicas: wholeNumber(1, MAX_REPLICAS).exactOptional(),
   timeoutMs,
@@ -74,8 +75,8 @@ const common = {
 
 const trainerSchema = optionsSchema<TrainerOptions<TrainingData>>()({
   ...common,
-  model: anything<TrainerOptions['model']>(),
-  optimizer: anything<TrainerOptions['optimizer']>(),
+  model: anything<TrainerOptions['model']>('a layer, such as nn.sequential([...])'),
+  optimizer: anything<TrainerOptions['optimizer']>('an optimizer, such as optim.sgd({ lr: 0.1 })'),
   schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
   averaging: anything<NonNullable<TrainerOptions['averaging']>>().exactOptional(),
   lrScaling: anything<NonNullable<TrainerOptions['lrScaling']>>().exactOptional(),
@@ -321,10 +322,15 @@ export function parseExportOptions(given: unknown): ExportOptions {
   return parseOptions('exportInference', exportSchema, given, { example });
 }
 
+const NOTED_TYPES: readonly string[] = ['string', 'number', 'boolean'];
 const saveSchema = optionsSchema<SaveOptions>()({
   overwrite: flag.exactOptional(),
   keep: wholeNumber(1).exactOptional(),
   ofEachProcess: flag.exactOptional(),
+  note: accept<CheckpointNote>('an object of texts, numbers and booleans', (given) => {
+    if (!isObject(given)) return false;
+    return Object.values(given).every((value) => NOTED_TYPES.includes(typeof value));
+  }).exactOptional(),
 });
 
 /** The options of save. */

@@ -7,6 +7,7 @@ import { packageVersion } from '../base/version.ts';
 import {
   type Checkpoint,
   type CheckpointHead,
+  type CheckpointNote,
   savedLosses,
   typeOf,
   type WrittenBy,
@@ -199,10 +200,11 @@ export function checkpointOf(run: {
   readonly tensors: readonly StateTensor[];
   readonly epochSums: Float64Array;
   readonly monitored?: MonitorState | undefined;
+  readonly note?: CheckpointNote | undefined;
   readonly step: number;
   readonly epochs: number;
 }): Checkpoint {
-  const { config: whole, tensors, monitored } = run;
+  const { config: whole, tensors, monitored, note } = run;
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
@@ -224,6 +226,7 @@ export function checkpointOf(run: {
     },
     counters: { step: run.step, epochs: run.epochs, epochSums: [...run.epochSums] },
     ...(monitored !== undefined && { monitored }),
+    ...(note !== undefined && { note: { ...note } }),
     tensors: tensors.map(({ name, group, shape, values }) => ({
       name,
       group,

@@ -364,7 +364,8 @@ export class Run implements RunningTrainer {
     const counters = { step: this.done, epochs: this.length };
     const { state: monitored, kept } = this.monitoring;
     const all = [...tensors, ...kept];
-    const run = { runId, config, data, tensors: all, epochSums, monitored };
+    const { note } = options;
+    const run = { runId, config, data, tensors: all, epochSums, monitored, note };
     const state = checkpointOf({ ...run, ...counters });
     await this.saver.save(path, state, options, (use) => {
       const taken = this.occupation.exclusively('save', use);

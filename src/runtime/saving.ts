@@ -6,7 +6,7 @@ import { copyFile, link, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { fileError } from '../base/fileError.ts';
-import type { Checkpoint, CheckpointHead } from '../checkpoint/checkpoint.ts';
+import type { Checkpoint, CheckpointHead, CheckpointNote } from '../checkpoint/checkpoint.ts';
 import { runIdOf } from '../checkpoint/checkpoint.ts';
 import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpointFile.ts';
 
@@ -20,6 +20,9 @@ export interface SaveOptions {
   /** In a run of several processes: writes the file in each of them, not in the first one alone;
    * default false. */
   readonly ofEachProcess?: boolean;
+  /** Facts to keep in the file for its readers, by names of your choice, such as where the data is.
+   * They decide nothing, and a later save has only its own. Default none. */
+  readonly note?: CheckpointNote;
 }
 
 /** A second copy of the state is made where it takes at most this share of the memory that is

@@ -49,6 +49,7 @@ const checkpoint: Checkpoint = {
     seed: 2 ** 40,
     mode: 'fast',
   },
+  note: { data: 'here', limit: 64, regression: false },
   counters: { step: 5, epochs: 2, epochSums: [0.1, Number.NaN, 4, 0] },
   tensors: [
     { name: 'w', group: 'parameter', shape: [3], values: Float32Array.of(0.1, Number.NaN, -0) },

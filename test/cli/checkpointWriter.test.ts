@@ -15,7 +15,13 @@ function runOn(isFull: (step: number) => boolean) {
       if (isFull(trainer.step)) throw full;
     },
   };
-  const plan = { path: 'run.ckpt', heldStep: undefined, keep: undefined, overwrite: false };
+  const plan = {
+    path: 'run.ckpt',
+    heldStep: undefined,
+    keep: undefined,
+    note: {},
+    overwrite: false,
+  };
   const writer = checkpointWriter(trainer as unknown as Trainer, plan, (event) => told.push(event));
   const writeAt = async (step: number): Promise<void> => {
     trainer.step = step;

@@ -234,7 +234,7 @@ describe('syncbn experiment refuses', () => {
     [['style', '--seeds', '0'], /--seeds: expected .*, got 0/],
     [
       ['style', '--model', 'none.json', '--data', 'synthetic'],
-      /--model none\.json: expected .*, got "ENOENT/,
+      /--model none\.json does not exist \(ENOENT\)/,
     ],
     [['style', '--data', '/nowhere'], /the dataset \/nowhere/],
     [['style', '--out', '/proc/nowhere/x'], /--out \/proc\/nowhere\/x: expected .*, got "ENOENT"/],

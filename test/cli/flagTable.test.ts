@@ -5,6 +5,7 @@ import { commands } from '../../src/cli/entry/commands.ts';
 import { flagOf, flagsOf } from '../../src/cli/settings/flagText.ts';
 import * as words from '../../src/cli/settings/flagWords.ts';
 import { flagWord } from '../../src/cli/settings/kindFlags.ts';
+import { NOTED_FLAGS } from '../../src/cli/settings/notedFlags.ts';
 import { SWEPT_FLAGS } from '../../src/cli/settings/sweptFlags.ts';
 import { EXPERIMENTS } from '../../src/experiments/runs/catalog.ts';
 import { NORM_TARGETS } from '../../src/nn/convert/normRequest.ts';
@@ -38,6 +39,14 @@ describe('the words of a flag', () => {
     ['lr-scaling', LR_SCALING_RULES],
   ])('--%s are those that it takes', (name, there) => {
     expect(train.find((flag) => flag.name === name)!.words).toEqual(there);
+  });
+});
+
+describe('the flags that checkpoints note', () => {
+  it('are flags of train, with values of their kinds', () => {
+    const kinds = train.map(({ name, kind }) => [name, kind] as const);
+    const known = kinds.filter(([name]) => Object.hasOwn(NOTED_FLAGS, name));
+    expect(Object.fromEntries(known)).toEqual(NOTED_FLAGS);
   });
 });
 

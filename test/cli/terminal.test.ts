@@ -17,7 +17,7 @@ const COLUMNS = 80;
 const SHOW_CURSOR = '\u001b[?25h';
 
 /** A screen that keeps what it shows. */
-function screenOf(isTTY: boolean, env: Readonly<Record<string, string>> = {}) {
+function screenOf(isTTY: boolean, env: Readonly<Record<string, string>> = {}, columns = COLUMNS) {
   const texts = { out: '', err: '' };
   const stream = (name: 'out' | 'err'): ScreenStream =>
     Object.assign(
@@ -28,7 +28,7 @@ function screenOf(isTTY: boolean, env: Readonly<Record<string, string>> = {}) {
           done();
         },
       }),
-      { isTTY, columns: COLUMNS },
+      { isTTY, columns },
     );
   const screen = new Screen({ stdout: stream('out'), stderr: stream('err'), env });
   return { screen, texts };
@@ -119,6 +119,14 @@ describe('on a terminal', () => {
     const line = lastBar(texts.out);
     expect(line).toMatch(/100%.*12\/12 +98765 img\/s +loss 2\.346 +acc 98\.8 % +10:00:00 left$/);
     expect(line.length).toBeLessThanOrEqual(COLUMNS);
+  });
+
+  it.each([
+    [0, 80],
+    [20, 40],
+    [133, 133],
+  ])('of %i columns, lines have up to %i', (columns, expected) => {
+    expect(screenOf(true, {}, columns).screen.columns).toBe(expected);
   });
 
   it.each<[number | null, RegExp]>([

@@ -63,6 +63,57 @@ describe('refused, with what to type instead', () => {
     ],
     ['start()', () => untyped.start(), /Trainer\.start/],
     [
+      'start() without an optimizer',
+      () => untyped.start({ model, data }),
+      /optimizer: expected an optimizer, such as optim\.sgd\(\{ lr: 0\.1 \}\), got undefined/,
+    ],
+    [
+      'start() without a model',
+      () => untyped.start({ ...options, model: undefined }),
+      /model: expected a layer, such as nn\.sequential/,
+    ],
+    [
+      'start() without data',
+      () => untyped.start({ ...options, data: undefined }),
+      /data: expected a dataset, such as await openDataset\('mnist'\)/,
+    ],
+    [
+      'data without await',
+      () => untyped.start({ ...options, data: Promise.resolve(data) }),
+      /Trainer\.start data is a promise\. Try: await before it/,
+    ],
+    [
+      "model: 'resnet18'",
+      () => untyped.start({ ...options, model: 'resnet18' }),
+      /Try: nn\.namedModel\("resnet18", \{ inputShape, classes \}\)/,
+    ],
+    [
+      'a list of layers as a model',
+      () => untyped.start({ ...options, model: [model] }),
+      /Try: nn\.sequential\(\[\.\.\.\]\) with these layers/,
+    ],
+    [
+      'fromArrays without targets',
+      async () => library.fromArrays({ inputs: [[1]] } as never),
+      /targets: expected a list or typed array of numbers/,
+    ],
+    [
+      "openDataset('minst')",
+      () => library.openDataset('minst'),
+      /minst is neither one of mnist, .* nor a file or folder that exists\. Try: mnist\./,
+    ],
+    ['loadModel()', () => library.loadModel(undefined as never), /a checkpoint, got undefined/],
+    [
+      'exportOnnx()',
+      () => library.exportOnnx(undefined as never),
+      /expected the path of a checkpoint, or an object with model, weights and inputShape, got/,
+    ],
+    [
+      'resume of no file',
+      () => untyped.resume(`${path}x`, { data }),
+      /^checkpoint .*run\.ckptx does not exist \(ENOENT\)\.$/,
+    ],
+    [
       'start({ globalBach })',
       () => untyped.start({ ...options, globalBach: 4 }),
       /Try: globalBatch/,

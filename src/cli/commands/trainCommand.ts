@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
+import type { CheckpointNote } from '../../checkpoint/checkpoint.ts';
 import { chooseBuild } from '../../kernels/builds.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
@@ -30,16 +31,11 @@ import { errorEvent } from '../process/failure.ts';
 import { hasLauncher, isSpeaker, joinPeers, stopAmongPeers } from '../process/peers.ts';
 import { catchSignals, SIGNAL_CODES, stoppedBy } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
+import { modelName, notedFlags } from '../settings/notedFlags.ts';
 import { asksForReport, type ObserversAsked, observersAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
 import { checkSeparateFiles } from '../settings/separateFiles.ts';
-import {
-  DEFAULTS,
-  isProfiled,
-  microBatchesFrom,
-  normFrom,
-  runOptionsFrom,
-} from '../settings/settings.ts';
+import { isProfiled, microBatchesFrom, normFrom, runOptionsFrom } from '../settings/settings.ts';
 import { sharedPoint } from '../settings/sharedPoint.ts';
 import { spreadFrom } from '../settings/spreadFlags.ts';
 import type { StartingPoint } from '../settings/startingPoint.ts';
@@ -75,6 +71,8 @@ interface Asked {
   readonly validation: ValidationAsked;
   /** Where the best epoch goes. */
   readonly best: string | undefined;
+  /** The flags that checkpoints keep. */
+  readonly note: CheckpointNote;
 }
 
 /** What is told of the data; the samples are the trainer's alone. */
@@ -161,7 +159,8 @@ export async function runTrain(flags: Flags): Promise<number> {
   return cleaningUp(logged, ...closing, releaseTrouble, () => point.release());
 }
 
-function readAsked(flags: Flags, isJson: boolean, { checkpoint, resumed }: StartingPoint): Asked {
+function readAsked(flags: Flags, isJson: boolean, point: StartingPoint): Asked {
+  const { checkpoint, resumed } = point;
   const held = resumed?.saved.run.validationSplit !== undefined;
   const asked: Asked = {
     epochs: flags.integer('epochs', 1),
@@ -175,6 +174,7 @@ function readAsked(flags: Flags, isJson: boolean, { checkpoint, resumed }: Start
     progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
     validation: validationFrom(flags, held || flags.has('validation-split')),
     best: flags.text('best'),
+    note: notedFlags(flags, point),
   };
   const lone = ['checkpoint-every', 'keep'].find((name) => flags.has(name));
   if (lone === undefined || asked.checkpoint !== undefined) return asked;
@@ -183,12 +183,6 @@ function readAsked(flags: Flags, isJson: boolean, { checkpoint, resumed }: Start
     problem: 'requires a file to write to',
     hint: '--checkpoint run.ckpt',
   });
-}
-
-/** What to call the model; a checkpoint does not know its name. */
-function modelName(flags: Flags, { resumed, isRestart }: StartingPoint): string {
-  if (resumed === undefined || isRestart) return flags.text('model') ?? DEFAULTS.model;
-  return flags.text('model') ?? `model of ${resumed.path}`;
 }
 
 async function startTrainer(

@@ -73,10 +73,10 @@ export async function fit(
   const end = Math.min(plan.epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
   const totals: Totals = { images: 0, seconds: 0, told: undefined, isOver: false };
   const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
-  const { best: bestPath, overwrite } = plan;
-  const bestPlan = { path: bestPath, heldStep: undefined, keep: undefined, overwrite };
+  const { best: bestPath, overwrite, note } = plan;
+  const bestPlan = { path: bestPath, heldStep: undefined, keep: undefined, overwrite, note };
   const best = checkpointWriter(trainer, bestPlan, tell);
-  const snapshots = snapshotWriter(trainer, network);
+  const snapshots = snapshotWriter(trainer, network, note);
   const trainPart = bindPart(trainer, setup, { end, totals, signals, best });
   const agree = (msPerStep: number) => agreeOn(network, { caught: signals.caught, msPerStep });
   let { caught } = await agree(0);

@@ -151,7 +151,11 @@ export const evalGroups: readonly FlagGroup[] = [
       ['--model <file>', 'Instead of a checkpoint: a net in an .onnx file, on --data'],
       ['--average', 'The average of the weights that the run keeps, with exact statistics'],
       ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
-      ['--eval-correction <weight>', 'Weight of a sample in its own statistics, 0 to 1, or auto'],
+      [
+        '--eval-correction <x>',
+        'Weight of a sample in its own statistics, 0 to 1, or auto',
+        ['auto'],
+      ],
       ['--metrics <list>', 'Also top<k>, confusion, f1, iou, auc; for a regression r2, mae'],
     ],
   },

@@ -119,7 +119,11 @@ export const batchFlags: readonly FlagText[] = [
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
   ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
-  ['--micro-batches <k>', 'Compute a batch in k parts, with the same bits; auto: as few as fit'],
+  [
+    '--micro-batches <k>',
+    'Compute a batch in k parts, with the same bits; auto: as few as fit',
+    ['auto'],
+  ],
   ['--drop-last', 'Leave out a last batch that is not full'],
   [
     '--shards <how>',

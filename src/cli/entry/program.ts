@@ -1,8 +1,7 @@
-// Runs a command line. Parsing is cac's; what is unknown is an error that proposes the nearest flag
-// or command. Returns the exit code and never ends the process itself.
+// Runs a command line. A command that is unknown is an error that proposes the nearest one. Returns
+// the exit code and never ends the process itself.
 
 import { inspect } from 'node:util';
-import { cac } from 'cac';
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { packageVersion } from '../../base/version.ts';
@@ -11,15 +10,10 @@ import { jsonSink } from '../output/events.ts';
 import { PLAIN_VARIABLE, say, screen, warn } from '../output/screen.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from '../process/failure.ts';
 import { beginAmongPeers, tellPeers } from '../process/peers.ts';
-import { Flags, markValues, type RawFlags, unmarkValues } from '../settings/flags.ts';
-import { flagsOf } from '../settings/flagText.ts';
+import type { Flags } from '../settings/flags.ts';
+import { checkedFlags, parseCommandLine } from './commandLine.ts';
 import { type CommandText, commands } from './commands.ts';
-import { commandPage, mainPage, usageOf, welcome } from './helpPages.ts';
-
-/** The flags of all commands that take a value. */
-const valueFlags = commands.flatMap(({ groups }) =>
-  flagsOf(groups).flatMap(({ name, kind }) => (kind === 'switch' ? [] : [`--${name}`])),
-);
+import { commandPage, mainPage, welcome } from './helpPages.ts';
 
 /** Runs the command line and returns the exit code. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
@@ -28,15 +22,13 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   try {
     // Before anything is shown, help included.
     if (argv.includes('--plain') || (process.env[PLAIN_VARIABLE] ?? '') !== '') screen.goLinear();
-    const words = markValues(argv, valueFlags);
-    const { command, args, options } = parse(words);
+    const line = parseCommandLine(argv);
+    const { command, args, options } = line;
     if (options.version === true) return showVersion();
     if (options.help === true) return showHelp(command, args);
     if (command === undefined) return withoutCommand(args[0]);
     beginAmongPeers(command.name, command.isShared === true);
-    checkKnown(command, words);
-    checkArguments(command, args);
-    const flags = await withSettings(command, new Flags(unmarkValues(options)));
+    const flags = await withSettings(command, checkedFlags(command, line));
     isJson ||= flags.isSet('json');
     isDebug ||= flags.isSet('debug');
     if (flags.isSet('plain')) screen.goLinear();
@@ -55,25 +47,6 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     if (isDebug) screen.warnWhole(inspect(error));
     return exitCodeOf(error);
   }
-}
-
-interface Parsed {
-  readonly command: CommandText | undefined;
-  readonly args: readonly string[];
-  readonly options: RawFlags;
-}
-
-function parse(words: readonly string[]): Parsed {
-  const cli = cac('syncbn');
-  cli.option('-h, --help', '').option('-v, --version', '');
-  for (const command of commands) {
-    const parsed = cli.command(usageOf(command), command.text).action(() => {});
-    for (const { usage, text } of flagsOf(command.groups)) parsed.option(usage, text);
-  }
-  const { args, options } = cli.parse([...words], { run: false });
-  const { '--': rest = [], ...raw } = options as { readonly '--'?: readonly string[] };
-  const command = commands.find(({ name }) => name === cli.matchedCommandName);
-  return { command, args: [...args, ...rest], options: withoutNegation(raw) };
 }
 
 function showVersion(): number {
@@ -111,41 +84,4 @@ async function withSettings(command: CommandText, flags: Flags): Promise<Flags> 
   if (path === undefined) return flags.withDefaults({});
   const { readConfig } = await import('../settings/configFile.ts');
   return flags.withDefaults(readConfig(path, command));
-}
-
-/** Refuses flags that the command does not have, with the nearest that it has. */
-function checkKnown(command: CommandText, words: readonly string[]): void {
-  const known = flagsOf(command.groups).map(({ name }) => name.replace(/^no-/, ''));
-  for (const word of words.slice(2)) {
-    if (word === '--') break;
-    const name = /^--?(?:no-)?([^=]+)/.exec(word)?.[1];
-    if (!word.startsWith('-') || name === undefined) continue;
-    if (known.includes(name)) continue;
-    const nearest = nearestWord(name, known);
-    throw new UsageError({
-      what: `syncbn ${command.name}`,
-      problem: `has no flag ${word.split('=')[0]!}`,
-      hint: nearest === undefined ? `syncbn ${command.name} --help` : `--${nearest}`,
-    });
-  }
-}
-
-function checkArguments(command: CommandText, args: readonly string[]): void {
-  const names = command.arguments.map(({ name }) => name);
-  if (args.length <= names.length) return;
-  throw new UsageError({
-    what: `arguments of syncbn ${command.name}`,
-    given: args,
-    allowed: names.length === 0 ? 'flags only' : `one ${names.join(' and one ')}`,
-  });
-}
-
-/** The parsed flags without what the parser adds of its own. */
-function withoutNegation({ normDecay, wide, ...rest }: RawFlags): RawFlags {
-  // A flag `--no-x` makes the parser set x to true where it is not given.
-  return {
-    ...rest,
-    ...(normDecay === false && { noNormDecay: true }),
-    ...(wide === false && { noWide: true }),
-  };
 }

@@ -172,8 +172,9 @@ export class Screen {
   }
 }
 
-function columnsOf({ columns }: ScreenStream): number {
-  return Math.max(MIN_COLUMNS, columns ?? DEFAULT_COLUMNS);
+/** A terminal whose size nothing has set says that it has none. */
+function columnsOf({ columns = 0 }: ScreenStream): number {
+  return columns === 0 ? DEFAULT_COLUMNS : Math.max(MIN_COLUMNS, columns);
 }
 
 /** One of the two streams. */

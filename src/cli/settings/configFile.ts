@@ -57,14 +57,27 @@ export function readConfig(
   );
 }
 
-function schemaOf({ kind, isOptional }: Flag): z.ZodType<ConfigValue> {
+function schemaOf({ kind, isOptional, words }: Flag): z.ZodType<ConfigValue> {
   if (kind === 'switch') return trueOrFalse;
-  const { allowed, test } = VALUES[kind];
+  const { allowed, test } = isNumeric(kind) ? orWord(VALUES[kind], words) : VALUES[kind];
   if (!isOptional) return accept<ConfigValue>(allowed, test);
   return accept<ConfigValue>(
     `true, false or ${allowed}`,
     (value) => typeof value === 'boolean' || test(value),
   );
+}
+
+function isNumeric(kind: ValueKind): kind is 'whole' | 'number' {
+  return kind === 'whole' || kind === 'number';
+}
+
+/** A number, or one of the words that a flag takes instead. */
+function orWord({ allowed, test }: Allowed, words: readonly string[]): Allowed {
+  if (words.length === 0) return { allowed, test };
+  return {
+    allowed: `${allowed} or ${words.join(', ')}`,
+    test: (value) => test(value) || words.some((word) => word === value),
+  };
 }
 
 function textOf(value: ConfigValue): string {
@@ -73,13 +86,13 @@ function textOf(value: ConfigValue): string {
 
 /** A flag's text as a settings file has it. Throws a {@link UsageError} for text that is of another
  * type. */
-export function configValue({ name, kind }: Flag, text: string | true): ConfigValue {
+export function configValue({ name, kind, words }: Flag, text: string | true): ConfigValue {
   if (text === true) return true;
-  if (kind === 'whole' || kind === 'number') {
+  if (isNumeric(kind)) {
+    if (words.includes(text)) return text;
     const value = Number(text);
-    const isFit = kind === 'whole' ? Number.isInteger(value) : Number.isFinite(value);
-    if (isFit && text.trim() !== '') return value;
-    const allowed = kind === 'whole' ? 'a whole number' : 'a number';
+    const { allowed, test } = orWord(VALUES[kind], words);
+    if (test(value) && text.trim() !== '') return value;
     throw new UsageError({ what: `--${name}`, given: text, allowed });
   }
   if (kind !== 'list') return text;

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
+import { readError } from '../../base/fileError.ts';
 import { messageOf } from '../../base/showError.ts';
 
 /** What the file holds. Throws a {@link UsageError} that names the flag. */
@@ -14,10 +15,8 @@ export function readJsonFile(what: string, path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new UsageError({
-      what,
-      given: messageOf(error),
-      allowed: 'a readable file with JSON',
-    });
+    const allowed = 'a readable file with JSON';
+    if (!(error instanceof SyntaxError)) throw readError(what, error, allowed);
+    throw new UsageError({ what, given: messageOf(error), allowed });
   }
 }

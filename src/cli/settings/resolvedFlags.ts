@@ -8,6 +8,7 @@ import { resolveOptions } from '../../runtime/trainerOptions.ts';
 import type { Config, ConfigValue } from './configFile.ts';
 import type { Flags } from './flags.ts';
 import { flagWord, type KindFlag } from './kindFlags.ts';
+import { isFromFile, notedIn } from './notedFlags.ts';
 import { OPTIMIZER_FLAGS, optimizerFrom } from './optimizerFlags.ts';
 import { SCHEDULE_FLAGS } from './scheduleFlags.ts';
 import { DEFAULTS, dataFrom, runOptionsFrom } from './settings.ts';
@@ -39,19 +40,15 @@ export async function resolvedFlags(flags: Flags): Promise<Config> {
   };
 }
 
-/** A model from a file says itself how it is normalized. */
-function isFromFile(flags: Flags): boolean {
-  return /\.(json|onnx)$/i.test(flags.text('model') ?? '');
-}
-
 function lossOf({ task }: Dataset): Config {
   return { loss: task.kind === 'regression' ? 'mse' : 'cross-entropy' };
 }
 
-/** The flags that describe the run of a checkpoint, but for its data, its model and its losses. The
- * learning rate is the scaled one. */
+/** The flags that describe the run of a checkpoint. Those of its data, its model and its losses are
+ * there if the command wrote it. The learning rate is the scaled one. */
 export async function savedFlags(path: string): Promise<Config> {
-  return flagsOfRun((await openCheckpoint(path)).head.run);
+  const { run, note } = (await openCheckpoint(path)).head;
+  return { ...notedIn(note), ...flagsOfRun(run) };
 }
 
 function flagsOfRun(run: Saved): Config {

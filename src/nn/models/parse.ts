@@ -52,7 +52,7 @@ export const compositeSchemas = {
   }),
   residual: z.strictObject({
     kind: z.literal('residual'),
-    body: anything<unknown>(layerJson),
+    body: anything<unknown>(LAYER, layerJson),
     shortcut: accept<unknown>('a layer, or null', () => true, {
       anyOf: [layerJson, { type: 'null' }],
     }).optional(),
@@ -105,7 +105,7 @@ function withoutSchema(json: unknown): unknown {
 }
 
 function parseLayer(json: unknown, path: string): LayerSpec {
-  if (!isObject(json)) throw new UsageError({ what: path, given: json, allowed: LAYER });
+  if (!isObject(json)) throw notLayer(json, path);
   const { kind } = json;
   const parse = typeof kind === 'string' ? parsers.get(kind) : undefined;
   if (parse !== undefined) return parse(json, path);
@@ -114,6 +114,17 @@ function parseLayer(json: unknown, path: string): LayerSpec {
     given: kind,
     allowed: [...parsers.keys()].sort().join(', '),
   });
+}
+
+function notLayer(given: unknown, what: string): UsageError {
+  const hint = hintFor(given);
+  return new UsageError({ what, given, allowed: LAYER, ...(hint !== undefined && { hint }) });
+}
+
+function hintFor(given: unknown): string | undefined {
+  if (Array.isArray(given)) return 'nn.sequential([...]) with these layers';
+  if (typeof given !== 'string') return undefined;
+  return `nn.namedModel(${JSON.stringify(given)}, { inputShape, classes })`;
 }
 
 /** Parses a layer within another one. */

@@ -100,6 +100,6 @@ export function customSpec(module: unknown, options: unknown): CustomSpec {
 
 export const customForm = layerForm(
   'custom',
-  { module: text, options: anything() },
+  { module: text, options: anything('options of the layer, or null') },
   ({ module, options }) => customSpec(module, options),
 );

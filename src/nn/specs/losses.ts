@@ -175,7 +175,10 @@ function bare<Spec>(name: string, build: () => Spec): (fields: Fields) => Spec {
   };
 }
 
-const customSchema = z.strictObject({ module: text, options: anything() });
+const customSchema = z.strictObject({
+  module: text,
+  options: anything('options of the loss, or null'),
+});
 
 /** The form of each loss, and the call that makes one. */
 const forms: {

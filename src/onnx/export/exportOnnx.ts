@@ -29,11 +29,10 @@ const exportSchema = optionsSchema<OnnxExportOptions>()({
 });
 
 const isAny = (): boolean => true;
-const netSchema = z.looseObject({
-  model: accept<unknown>('a model', isAny),
-  weights: namedValues,
-  inputShape: shapeOption,
-});
+const netSchema = z.looseObject(
+  { model: accept<unknown>('a model', isAny), weights: namedValues, inputShape: shapeOption },
+  { error: 'the path of a checkpoint, or an object with model, weights and inputShape' },
+);
 
 /** An ONNX file of opset 17 with what a net computes in evaluation: that of a checkpoint, by its
  * path, or one with its weights. Its input `x` is float32 [batch, C, H, W], channels first, as are
