@@ -133,7 +133,7 @@ function frameOf(setup: BatchNormSetup): Frame {
 /** Forward in training: the moments of each grain, then each group by its own. */
 function bindForward(frame: Frame): SplitPass {
   const { setup, passes, numbers, vectorBytes, rowsIn, offsetOf, coefficientsOf } = frame;
-  const { kernels, channels, moments, xPtr, yPtr, countGrains } = setup;
+  const { kernels, channels, moments, xPtr, yPtr, countGrains, eps } = setup;
   const { groups } = moments;
 
   const takeMoments = (): void => {
@@ -157,7 +157,7 @@ function bindForward(frame: Frame): SplitPass {
       meanPtr + vectorBytes,
       resultPtr,
       channels,
-      setup.eps,
+      eps,
       setup.weightPtr,
       setup.biasPtr,
       coefficientsPtr,
@@ -179,10 +179,10 @@ function bindForward(frame: Frame): SplitPass {
 /** Forward in evaluation: by the running statistics, or their mixture with each sample's own. */
 function bindEvaluation(frame: Frame, running: RunningPtrs): () => void {
   const { setup, passes, numbers, rowBytes, gradCoefficientsPtr } = frame;
-  const { kernels, step, channels, rowsPerSample, xPtr, yPtr, countGrains } = setup;
+  const { kernels, step, channels, rowsPerSample, xPtr, yPtr, countGrains, eps } = setup;
 
   const normalize = (meanPtr: number, varPtr: number, firstRow: number, rows: number): void => {
-    const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
+    const { weightPtr, biasPtr, coefficientsPtr } = setup;
     kernels.batchNormCoefficients(
       meanPtr,
       varPtr,
