@@ -79,6 +79,8 @@ export interface BoundTensor {
   /** Of an input that is not stored until backward: writes a sample of it anew and returns where,
    * until the next call. */
   readonly sampleAt?: ((sample: number) => number) | undefined;
+  /** The same to a place of the caller's choice. */
+  readonly derive?: ((sample: number, toPtr: number) => void) | undefined;
 }
 
 /** The addresses that a layer works with, resolved once. */
