@@ -135,7 +135,7 @@ function frameOf(setup: BatchNormSetup): Frame {
  * moments. */
 function bindForward(frame: Frame): SplitPass {
   const { setup, passes, numbers, vectorBytes, rowsIn, offsetOf, coefficientsOf } = frame;
-  const { kernels, channels, moments, xPtr, yPtr, countGrains } = setup;
+  const { kernels, channels, moments, xPtr, yPtr, countGrains, eps } = setup;
   const { groups } = moments;
 
   const takeMoments = (): void => {
@@ -159,7 +159,7 @@ function bindForward(frame: Frame): SplitPass {
       meanPtr + vectorBytes,
       resultPtr,
       channels,
-      setup.eps,
+      eps,
       setup.weightPtr,
       setup.biasPtr,
       coefficientsPtr,
@@ -182,10 +182,10 @@ function bindForward(frame: Frame): SplitPass {
  * sample's. */
 function bindEvaluation(frame: Frame, running: RunningPtrs): () => void {
   const { setup, passes, numbers, rowBytes, gradCoefficientsPtr } = frame;
-  const { kernels, step, channels, rowsPerSample, xPtr, yPtr, countGrains } = setup;
+  const { kernels, step, channels, rowsPerSample, xPtr, yPtr, countGrains, eps } = setup;
 
   const normalize = (meanPtr: number, varPtr: number, firstRow: number, rows: number): void => {
-    const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
+    const { weightPtr, biasPtr, coefficientsPtr } = setup;
     kernels.batchNormCoefficients(
       meanPtr,
       varPtr,

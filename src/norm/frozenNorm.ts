@@ -30,7 +30,7 @@ export interface FrozenNormSetup {
 }
 
 export function bindFrozenNorm(setup: FrozenNormSetup): { forward(): void; backward(): void } {
-  const { kernels, step, channels, coefficientsPtr } = setup;
+  const { kernels, step, channels, eps, coefficientsPtr } = setup;
   const scalePtr = coefficientsPtr + 4 * channels * DOUBLE_BYTES;
   const countRows = (): number => step.grainStart[setup.countGrains]! * setup.rowsPerSample;
 
@@ -42,7 +42,7 @@ export function bindFrozenNorm(setup: FrozenNormSetup): { forward(): void; backw
         setup.meanPtr,
         setup.varPtr,
         channels,
-        setup.eps,
+        eps,
         setup.weightPtr,
         setup.biasPtr,
         coefficientsPtr,

@@ -25,7 +25,7 @@ export interface BoundTrackedNorm extends BoundGroupNorm {
 }
 
 export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundTrackedNorm {
-  const { kernels, step, channels, rowsPerSample, countGrains, observed } = setup;
+  const { kernels, step, channels, rowsPerSample, countGrains, observed, eps } = setup;
   const numbers = new Float64Array(setup.memory.buffer);
   const { meanPtr, varPtr, countPtr } = setup.running;
   let grain = 0;
@@ -51,7 +51,7 @@ export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundT
     const rows = step.grainStart[countGrains]! * rowsPerSample;
     // A worker that never has samples has no memory for coefficients.
     if (rows === 0) return;
-    const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
+    const { weightPtr, biasPtr, coefficientsPtr } = setup;
     kernels.batchNormCoefficients(
       meanPtr,
       varPtr,

@@ -58,7 +58,7 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   numbers[countPtr / DOUBLE_BYTES] = CONSTANT_COUNT;
   const derive = bindDerive(setup, setup.rowsPerSample, channels);
   const foldSums = bindSums(setup, frame);
-  const { momentum } = setup;
+  const { momentum, eps } = setup;
   const updateRunning =
     moments &&
     bindRunningUpdate({ numbers, channels, momentum, running, groupPtrs: moments.groupPtrs });
@@ -69,7 +69,7 @@ export function bindRunningNorm(setup: RunningNormSetup): {
       running.varPtr,
       0,
       channels,
-      setup.eps,
+      eps,
       setup.weightPtr,
       setup.biasPtr,
       coefficientsPtr,

@@ -160,7 +160,7 @@ function bindGroupBackward(setup: GroupNormSetup): () => void {
 
 /** Binds a layer normalization over rows of `length` elements. */
 export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
-  const { kernels, step, length, rowsPerSample, weightPtr, biasPtr, statisticsPtr } = setup;
+  const { kernels, step, length, rowsPerSample, eps, weightPtr, biasPtr, statisticsPtr } = setup;
   const rowBytes = length * FLOAT_BYTES;
   const leaves = leafGradients(length, [setup.weightGrad, setup.biasGrad]);
 
@@ -195,7 +195,7 @@ export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
       for (let row = 0; row < rows; row++) {
         const at = row * rowBytes;
         const keptPtr = statisticsPtr + row * 2 * DOUBLE_BYTES;
-        const { xPtr, yPtr, eps } = setup;
+        const { xPtr, yPtr } = setup;
         kernels.layerNormF32(xPtr + at, yPtr + at, length, eps, weightPtr, biasPtr, keptPtr);
         // Done while the row is in the nearest cache.
         if (setup.isRelu) kernels.reluF32(yPtr + at, yPtr + at, length);

@@ -149,7 +149,7 @@ function bindDerivers(
         derive(sample, ptr);
         return ptr;
       };
-      return { ...tensor, sampleAt };
+      return { ...tensor, sampleAt, derive };
     },
   };
 }

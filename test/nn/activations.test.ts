@@ -58,9 +58,9 @@ describe('activation layers', () => {
     expect(reluKind.outputShape(relu(), [Number.NaN, 4, 3], '0.relu')).toEqual([Number.NaN, 4, 3]);
   });
 
-  it('keep what their backward pass reads: the input if the output is not enough', () => {
+  it('keep what backward reads: the input if the output is not enough or costs more', () => {
     const keeping = activationKinds.filter(({ keeps }) => keeps.input).map(({ kind }) => kind);
-    expect(keeping).toEqual(['gelu', 'hardSwish', 'silu']);
+    expect(keeping).toEqual(['gelu', 'hardSwish', 'relu6', 'silu']);
     for (const { keeps } of activationKinds) expect(keeps.output).toBe(!keeps.input);
   });
 

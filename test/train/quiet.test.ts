@@ -1,20 +1,15 @@
-import { Session } from 'node:inspector/promises';
 import { setFlagsFromString } from 'node:v8';
 import { MessagePort } from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { fillArena } from '../../src/checkpoint/state.ts';
+import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
-import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
-import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { optimizers, sgd } from '../../src/optim/optimizer.ts';
-import { planRun } from '../../src/plan/plan.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import { clearStop, requestStop } from '../../src/sync/words.ts';
-import { bindWorker } from '../../src/train/worker.ts';
+import { allocatedBytes, allocatedInSteps } from '../support/runs/allocated.ts';
 import { countSyncs, withOpenRun } from '../support/runs/openRun.ts';
 
 const data = synthetic({ train: 512, test: 0, shape: [16, 16, 1], classes: 10 });
@@ -23,26 +18,6 @@ const optimizer = sgd({ lr: 0.01, momentum: 0.9 });
 
 // Code that is not optimized yet boxes its float64 numbers; this way it is optimized soon.
 setFlagsFromString('--interrupt-budget=5000');
-
-/** All bytes that JavaScript allocates while `run` runs, also those that are collected
- * meanwhile. */
-async function allocatedBytes(run: () => void): Promise<number> {
-  const session = new Session();
-  session.connect();
-  try {
-    await session.post('HeapProfiler.startSampling', {
-      samplingInterval: 64,
-      includeObjectsCollectedByMajorGC: true,
-      includeObjectsCollectedByMinorGC: true,
-    } as object);
-    run();
-    const { profile } = await session.post('HeapProfiler.stopSampling');
-    const { samples } = profile as unknown as { readonly samples: readonly { size: number }[] };
-    return samples.reduce((sum, sample) => sum + sample.size, 0);
-  } finally {
-    session.disconnect();
-  }
-}
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -54,42 +29,23 @@ const PROFILED_SPANS = 8 + 8 + 3 + 6;
 const SYNCS_ALONE = 3;
 
 /** What STEPS steps of a lone worker allocate, as the least of several windows. */
-async function allocatedInSteps(
-  options: Partial<TrainerOptions>,
-  countWindows: number,
+function allocated(
+  options: Partial<TrainerOptions> & { readonly data?: Dataset },
+  windows: number,
 ): Promise<number> {
+  const request = { data, ...options };
   const config = resolveOptions({
     model: convertNorm(namedModel('refnet', purpose), { to: 'sync' }),
-    data,
     optimizer,
     clipNorm: 1,
     replicas: 4,
     workers: 1,
     replicaBatch: 2,
     augmentation: { shift: 2, flip: true },
-    ...options,
+    ...request,
   });
-  const plan = planRun(config);
-  const memory = createArena(plan.layout);
-  fillArena(plan, memory);
-  const samples = storeSamples(options.data ?? data, plan.config);
-  const worker = bindWorker({ plan, module: compileKernels('fast'), memory, samples, rank: 0 });
-  // Code that is still being optimized allocates now and then; what a step itself allocates shows
-  // in every window. One object of the smallest size in each step would be STEPS * 16 bytes.
-  const first = 2 * STEPS;
-  worker.train(0, first, 10_000);
-  const words = viewOf(memory, plan.regions.control.words);
-  const calls: number[] = [];
-  const windows: number[] = [];
-  for (let from = first; from < first + countWindows * STEPS; from += STEPS) {
-    // A call computes the rates of all its steps before the first, so one that stops after that
-    // first step measures the call and not the steps.
-    requestStop(words);
-    calls.push(await allocatedBytes(() => worker.train(from, from + STEPS, 10_000)));
-    clearStop(words);
-    windows.push(await allocatedBytes(() => worker.train(from + 1, from + 1 + STEPS, 10_000)));
-  }
-  return Math.min(...windows) - Math.min(...calls);
+  const module = compileKernels('fast');
+  return allocatedInSteps({ config, data: request.data, module, steps: STEPS, windows });
 }
 
 describe('a training step', () => {
@@ -101,12 +57,12 @@ describe('a training step', () => {
       data: { ...data, train: { ...data.train, weights } },
       augmentation: { shift: 2, flip: true, mixup: 0.4, cutmix: 1 },
     };
-    expect(await allocatedInSteps(options, 8)).toBeLessThan(STEPS * 16);
+    expect(await allocated(options, 8)).toBeLessThan(STEPS * 16);
   });
 
   it('allocates nothing with a profile except the numbers that the clock returns', async () => {
     const clockReads = 1 + PROFILED_SPANS + 2 * SYNCS_ALONE;
-    const bytes = await allocatedInSteps({ profile: true }, 2);
+    const bytes = await allocated({ profile: true }, 2);
     // 16 bytes for a number, and up to four of them for each look at the clock: which numbers stay
     // in registers is the compiler's choice. An object for each span would be more.
     expect(bytes).toBeLessThan(STEPS * clockReads * 16 * 4);

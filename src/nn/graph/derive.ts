@@ -37,15 +37,16 @@ export function derivedValues(graph: Graph): ReadonlyMap<ValueId, LayerOperation
   const isNeeded = gradientsNeeded(graph);
   /** For each derived value, the number of other values that are read for a sample. */
   const costs = new Map<ValueId, number>();
+  const costOf = (value: ValueId): number => costs.get(value) ?? 1;
   const makers = new Map<ValueId, LayerOperation>();
   for (const operation of graph.operations) {
     if (!runsBackward(operation, isNeeded) || !canDerive(operation, graph)) continue;
-    const { output, addend } = operation;
+    const { input, output, addend } = operation;
     if (uses[output]!.isRead && !uses[output]!.isBySample) continue;
     const added = addend && roots[addend.value]!;
     // An added value that is not stored until then must be derived itself.
     if (added !== undefined && !costs.has(added) && !uses[added]!.isRead) continue;
-    const cost = added === undefined ? 1 : 1 + (costs.get(added) ?? 1);
+    const cost = costOf(roots[input]!) + (added === undefined ? 0 : costOf(added));
     if (cost > MOST_READ) continue;
     costs.set(output, cost);
     makers.set(output, operation);

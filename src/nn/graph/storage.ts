@@ -182,7 +182,7 @@ function activationBlocks(
       return;
     }
     derivations.push({ maker, stages: at });
-    use(maker.input, at);
+    read(maker.input, at);
     if (maker.addend !== undefined) read(maker.addend.value, at);
   };
   for (const [i, operation] of operations.entries()) {

@@ -2,6 +2,7 @@
 // shape. The formulas are in kernels/abi/pointwise.ts and ramp.ts. If the derivative follows from
 // the output, the memory of the input is freed.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type {
@@ -17,7 +18,11 @@ import type {
   SiluSpec,
   TanhSpec,
 } from '../specs/activations.ts';
-import type { Binding, BoundLayer, LayerKind } from './layer.ts';
+import type { Binding, BoundLayer, BoundTensor, LayerKind } from './layer.ts';
+
+/** Those that are computed again in backward, from an input that after a norm is not stored either:
+ * that takes no longer than reading what was stored. An exponential takes longer. */
+const CHEAP: ReadonlySet<ActivationSpec['kind']> = new Set(['relu6', 'hardSwish']);
 
 /** The two passes of an activation over n elements. `savedPtr` is the tensor that is kept for
  * backward. */
@@ -42,9 +47,9 @@ export const leakyReluKind = activationKind<LeakyReluSpec>(
 );
 
 /** min(max(x, 0), 6). */
-export const relu6Kind = activationKind<Relu6Spec>('relu6', 'output', (kernels) => ({
+export const relu6Kind = activationKind<Relu6Spec>('relu6', 'input', (kernels) => ({
   forward: (xPtr, yPtr, n) => kernels.rampF32(xPtr, yPtr, n, 0, 6, 1),
-  backward: (dyPtr, yPtr, dxPtr, n) => kernels.rampGradF32(dyPtr, yPtr, dxPtr, n, 6, 1),
+  backward: (dyPtr, xPtr, dxPtr, n) => kernels.rampGradF32(dyPtr, xPtr, dxPtr, n, 6, 1),
 }));
 
 export const eluKind = activationKind<EluSpec>('elu', 'output', (kernels, { alpha }) => ({
@@ -107,9 +112,10 @@ function activationKind<Spec extends ActivationSpec>(
     kind,
     keeps: { input: keeps === 'input', output: keeps === 'output' },
     gradientInPlace: true,
+    derivesOutput: () => CHEAP.has(kind),
+    readsBySample: () => keeps === 'input',
     outputShape: (_spec, input) => input,
-    bind: (spec, binding) =>
-      bindPasses(passesOf(binding.kernels, spec), binding, binding[keeps].ptr),
+    bind: (spec, binding) => bindPasses(passesOf(binding.kernels, spec), binding, binding[keeps]),
   };
 }
 
@@ -121,16 +127,30 @@ function gatedPasses(kernels: KernelExports, slope: number, cube: number): Passe
   };
 }
 
-function bindPasses(passes: Passes, binding: Binding, savedPtr: number): BoundLayer {
+function bindPasses(passes: Passes, binding: Binding, saved: BoundTensor): BoundLayer {
   const { step, input, output } = binding;
+  const { sampleAt } = saved;
   const size = sizeOf(input.shape);
+  const sampleBytes = size * FLOAT_BYTES;
   return {
     forward() {
       passes.forward(input.ptr, output.ptr, step.countSamples * size);
     },
     backward() {
       if (input.gradPtr === 0) return;
-      passes.backward(output.gradPtr, savedPtr, input.gradPtr, step.countSamples * size);
+      if (sampleAt === undefined) {
+        passes.backward(output.gradPtr, saved.ptr, input.gradPtr, step.countSamples * size);
+        return;
+      }
+      for (let sample = 0; sample < step.countSamples; sample++) {
+        const at = sample * sampleBytes;
+        passes.backward(output.gradPtr + at, sampleAt(sample), input.gradPtr + at, size);
+      }
+    },
+    derive(sample, toPtr) {
+      input.derive?.(sample, toPtr);
+      const fromPtr = input.derive === undefined ? input.ptr + sample * sampleBytes : toPtr;
+      passes.forward(fromPtr, toPtr, size);
     },
   };
 }

@@ -79,6 +79,8 @@ export interface BoundTensor {
   /** For an input that is not stored until backward: recomputes a sample and returns its address,
    * valid until the next call. */
   readonly sampleAt?: ((sample: number) => number) | undefined;
+  /** The same to a place of the caller's choice. */
+  readonly derive?: ((sample: number, toPtr: number) => void) | undefined;
 }
 
 /** The addresses that a layer uses, resolved once. */
