@@ -10,7 +10,7 @@ import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import { batchesFrom } from '../engine/choices.ts';
-import { choiceIn, numberIn, seedsOf } from '../engine/compare.ts';
+import { batchAndSeedIn, choiceIn, numberIn, seedsOf } from '../engine/compare.ts';
 import type {
   Experiment,
   ExperimentOptions,
@@ -162,11 +162,9 @@ function fineTune(of: FineTuning, context: RunContext): Promise<LossCurve> {
       dataset: target,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps,
       windowSteps: Math.ceil(steps / LOSS_WINDOWS),
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,

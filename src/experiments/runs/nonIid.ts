@@ -8,7 +8,7 @@ import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import type { SplitName } from '../../train/context.ts';
-import { netSettings, oneBatchFrom } from '../engine/choices.ts';
+import { netSettings, oneBatchFrom, TRAINING_CHOICES } from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -35,7 +35,7 @@ import type {
   RunSpec,
 } from '../engine/experiment.ts';
 import { type RunValues, resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
 import { smallBatchNet, TITLES } from './smallBatchSetup.ts';
 
@@ -94,23 +94,16 @@ function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] 
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
   const norm = choiceIn(settings, 'norm', NORMS);
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
-  const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));
+  const { training, stepsPerEpoch } = epochsIn(settings, context.dataset);
   const values: Record<string, number> = {};
   const result = await trainCurve(
     {
       model: nets(settings, context)[0]!,
-      dataset: someTrain(context.dataset, samples),
+      ...training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
       shards: choiceIn(settings, 'shards', SHARDS),
-      replicas,
-      replicaBatch,
-      steps: stepsPerEpoch * numberIn(settings, 'epochs'),
       windowSteps: stepsPerEpoch,
-      seed: numberIn(settings, 'seed'),
       onProgress({ kind, accuracy }) {
         if (kind === 'epoch') values.trainingError = 1 - accuracy;
       },
@@ -295,10 +288,7 @@ export const nonIid: Experiment = {
     'are unaffected.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 2 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    epochs: true,
+    ...TRAINING_CHOICES,
     norms: 'its claims are about batch norm of each replica, SyncBN and group norm',
   },
   plan,

@@ -11,6 +11,7 @@ import {
   normsAgainst,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   constantSide,
@@ -125,11 +126,9 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const times = await timeSteps(
     {
       models: nets(settings, context),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       windows,
       steps,
-      seed: numberIn(settings, 'seed'),
     },
     context,
   );

@@ -6,7 +6,7 @@
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
-import { batchesFrom, netSettings, netWith } from '../engine/choices.ts';
+import { batchesFrom, netSettings, netWith, TRAINING_CHOICES } from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -30,7 +30,7 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { evaluateCountedIn } from './countedIn.ts';
 import { trainCurve } from './lossCurve.ts';
 import { LONG_STAGES, plainConvNet, purposeOf } from './plainNets.ts';
@@ -89,25 +89,17 @@ function nets(_settings: PlainRecord, context: NetContext): readonly LayerSpec[]
 }
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
-  const steps = Math.floor(samples / (replicas * replicaBatch)) * numberIn(settings, 'epochs');
-  const dataset = someTrain(context.dataset, samples);
+  const { training } = epochsIn(settings, context.dataset);
   const errors: Record<Way, number> = { running: 0, precise: 0, corrected: 0 };
   const result = await trainCurve(
     {
       model: nets(settings, context)[0]!,
-      dataset,
+      ...training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
-      replicas,
-      replicaBatch,
-      steps,
       windowSteps: WINDOW_STEPS,
-      seed: numberIn(settings, 'seed'),
       async atEnd(trainer) {
         errors.running = await errorOf(trainer);
-        const { accuracy } = await evaluateCountedIn(trainer, dataset);
+        const { accuracy } = await evaluateCountedIn(trainer, training.dataset);
         errors.corrected = 100 * (1 - accuracy);
         await trainer.preciseBatchNorm({ batches: numberIn(settings, 'measuredBatches') });
         errors.precise = await errorOf(trainer);
@@ -211,11 +203,8 @@ export const precise: Experiment = {
     'population statistics, and counting the evaluated sample in, lower the error.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
+    ...TRAINING_CHOICES,
     norms: 'only batch norm keeps running statistics, and only local ones are noisy',
-    epochs: true,
   },
   plan,
   nets,

@@ -19,8 +19,10 @@ import {
   netWith,
   normsAgainst,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   choiceIn,
@@ -133,11 +135,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
       loss: crossEntropy({ classWeights: [BACKGROUND_WEIGHT, ...others] }),
       optimizer: adam({ lr: numberIn(settings, 'rate') }),
       schedule: cosine(),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps,
       windowSteps: Math.ceil(steps / WINDOWS),
-      seed: numberIn(settings, 'seed'),
       atEnd: async (trainer) => {
         const { meanIou, accuracy } = await trainer.evaluate('test');
         scores = { meanIou: meanIou!, error: 1 - accuracy };
@@ -293,13 +293,7 @@ export const segmentation: Experiment = {
     'A U-Net that sees one or two images a replica finds fewer pixels with batch norm by replica ' +
     'than with synchronized batch norm; group norm does as well as the latter.',
   defaults: { data: 'small-scenes', quickData: 'small-scenes', seeds: 6, quickSeeds: 3 },
-  choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,

@@ -17,8 +17,10 @@ import {
   netSettings,
   netWith,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   choiceIn,
@@ -162,11 +164,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     {
       model: nets(settings, context)[0]!,
       optimizer: adam({ lr: numberIn(settings, 'rate') }),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps: numberIn(settings, 'steps'),
       windowSteps: numberIn(settings, 'windowSteps'),
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -321,11 +321,8 @@ export const sequence: Experiment = {
     'layer norm does not.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
+    ...TRAINING_CHOICES,
     norms: 'it compares batch norm and layer norm, which recurrent layers have',
-    epochs: true,
   },
   plan,
   nets,

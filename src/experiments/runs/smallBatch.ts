@@ -17,7 +17,7 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
 import { analyse } from './smallBatchAnalysis.ts';
 import {
@@ -73,22 +73,14 @@ function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] 
 }
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
-  const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));
-  const steps = stepsPerEpoch * numberIn(settings, 'epochs');
+  const { training, stepsPerEpoch } = epochsIn(settings, context.dataset);
   const result = await trainCurve(
     {
       model: nets(settings, context)[0]!,
-      dataset: someTrain(context.dataset, samples),
+      ...training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
-      replicas,
-      replicaBatch,
-      steps,
       windowSteps: Math.ceil(stepsPerEpoch / WINDOWS),
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -96,7 +88,7 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const { error, loss } = result.test!;
   return {
     values: { testError: error, testLoss: loss, trainLoss: result.losses.at(-1)! },
-    timings: { trainMs: result.trainMs, stepMs: result.trainMs / steps },
+    timings: { trainMs: result.trainMs, stepMs: result.trainMs / training.steps },
   };
 }
 

@@ -6,8 +6,9 @@ import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
-import { netSettings, oneBatchFrom } from '../engine/choices.ts';
+import { netSettings, oneBatchFrom, TRAINING_CHOICES } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   choiceIn,
@@ -35,7 +36,7 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { type ResultSchema, resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
 import { smallBatchNet } from './smallBatchSetup.ts';
 import { timeSteps } from './stepTimes.ts';
@@ -88,20 +89,13 @@ function modelOf(groupSize: number, context: NetContext): LayerSpec {
 }
 
 async function measureError(settings: PlainRecord, context: RunContext): Promise<RunValues> {
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
   const result = await trainCurve(
     {
       model: modelOf(numberIn(settings, 'groupSize'), context),
-      dataset: someTrain(context.dataset, samples),
+      ...epochsIn(settings, context.dataset).training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
-      replicas,
-      replicaBatch,
-      steps: Math.floor(samples / (replicas * replicaBatch)) * numberIn(settings, 'epochs'),
       windowSteps: WINDOW_STEPS,
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -118,11 +112,9 @@ async function measureTimes(settings: PlainRecord, context: RunContext): Promise
   const times = await timeSteps(
     {
       models: groups.map((groupSize) => modelOf(groupSize, context)),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       windows,
       steps: TIMED_STEPS,
-      seed: numberIn(settings, 'seed'),
     },
     context,
   );
@@ -279,11 +271,8 @@ export const syncGroup: Experiment = {
     'gain from the first few; in shared memory it costs next to nothing.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
+    ...TRAINING_CHOICES,
     norms: 'it compares batch norms by the replicas that share statistics',
-    epochs: true,
   },
   plan,
   nets,
