@@ -145,11 +145,11 @@ function bestRate(
 }
 
 const NOTES = [
-  'How fast is measured by the mean loss over all steps, the area under the curve: unlike ' +
-    'the steps to a threshold it is defined for runs that never reach one.',
-  'A best rate is chosen by the mean loss over the same seeds, for both variants alike.',
-  'The largest rise is that of the mean loss from one window to the next, in nats; some of ' +
-    'it is the noise of the samples, which is the same for both variants.',
+  'Speed is measured by the mean loss over all steps, the area under the curve. Unlike the ' +
+    'number of steps to a threshold, it is defined for runs that never reach one.',
+  'The best rate is chosen by the mean loss over the same seeds, for both variants.',
+  'The largest rise is that of the mean loss from one window to the next, in nats. Part of it ' +
+    'is noise from the samples, which is the same for both variants.',
 ];
 
 /** What a measure gave, by seed; empty without a rate. */
@@ -237,16 +237,16 @@ function verdictsOf(
     });
   const spread = (norm: ComparedNorm): SeedValues => distances(at(norm, same, meanLoss));
   return [
-    compare(`At the same learning rate of ${same} ${title} converges faster`, meanLoss, [
+    compare(`At the same learning rate of ${same}, ${title} converges faster`, meanLoss, [
       same,
       same,
     ]),
-    compare(`With each at its own best rate ${title} converges faster`, meanLoss, best),
-    compare(`With each at its own best rate ${title} has the lower test error`, testError, best),
-    compare(`At the high rate of ${high} ${title} has the lower loss`, meanLoss, [high, high]),
-    compare(`At rate ${same} the loss rises less with ${title}`, largestRise, [same, same]),
+    compare(`With each at its own best rate, ${title} converges faster`, meanLoss, best),
+    compare(`With each at its own best rate, ${title} has the lower test error`, testError, best),
+    compare(`At the high rate of ${high}, ${title} has the lower loss`, meanLoss, [high, high]),
+    compare(`At rate ${same}, the loss rises less with ${title}`, largestRise, [same, same]),
     judge({
-      claim: `At rate ${same} the seeds agree more with ${title}`,
+      claim: `At rate ${same}, the seeds agree more with ${title}`,
       claimed: 'below',
       a: { name: `distance from the median, ${title}`, values: spread(norm) },
       b: { name: NORM_TITLES.none, values: spread('none') },
@@ -260,7 +260,7 @@ export const convergence: Experiment = {
   title: 'Convergence with batch norm and without',
   hypothesis:
     'Batch norm lowers the loss in fewer steps, at the same learning rate and with each at its ' +
-    'best one, and the loss rises less on its way.',
+    'best one, and the loss rises less along the way.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
   choices: TRAINING_CHOICES,
   plan,

@@ -199,10 +199,10 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions) {
 /** See docs/experiments/covariate-shift.md. */
 export const covariateShift: Experiment = {
   name: 'covariate-shift',
-  title: 'Internal covariate shift, and what else batch norm may do',
+  title: 'Internal covariate shift and smoother losses',
   hypothesis:
-    'With batch norm the distribution of what comes into each layer moves less, from step to ' +
-    'step and over a training; loss and gradient are more predictable along a step.',
+    "With batch norm, the distribution of each layer's inputs moves less, from step to step and " +
+    'over a training, and loss and gradient are more predictable along a step.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 3 },
   choices: TRAINING_CHOICES,
   plan,

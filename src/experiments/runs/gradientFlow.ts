@@ -273,13 +273,13 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     ]),
     notes: [
       (options.net === undefined
-        ? 'Layers 2 to depth are compared, which all have weights of one shape. '
+        ? 'Only hidden layers from the second on are compared: their weights have one shape. '
         : 'Layers may differ in shape, so the root mean square of each gradient is compared, ' +
           'over all weights with several axes, in the order of the layers. ') +
-        `A gradient of 0 is taken for ${SMALLEST_NORM}.`,
+        `A gradient of 0 counts as ${SMALLEST_NORM}.`,
       'Batch norm makes the loss independent of the scale of the weights before it, so its ' +
-        'gradients are in inverse proportion to that scale; ratios between layers of one init ' +
-        'are comparable all the same.',
+        'gradients are inversely proportional to that scale. Ratios between layers with the same ' +
+        'init can still be compared.',
     ],
   };
 }
@@ -289,7 +289,7 @@ export const gradientFlow: Experiment = {
   name: 'gradient-flow',
   title: 'Gradient norms by depth',
   hypothesis:
-    'In a deep plain net gradients vanish on their way to the first layers; with batch norm ' +
+    'In a deep plain net, gradients vanish on their way to the first layers. With batch norm ' +
     'they do not, and the net learns.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   choices: TRAINING_CHOICES,

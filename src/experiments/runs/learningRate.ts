@@ -173,12 +173,12 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
       ),
     notes: [
       `A rate trains when the mean loss of the last steps is below ${TRAINED_SHARE} ln(classes), ` +
-        'half that of guessing. A loss that is not a number counts as one that is very large.',
+        'half that of guessing. A loss that is not a number counts as very large.',
       'The largest rate that trains is the last one before the first that does not.',
       ...atTop.map(
         (norm) =>
-          `With ${NORM_TITLES[norm]} some seeds train at the largest rate of the grid, ` +
-          `${2 ** top}: theirs is a lower bound.`,
+          `With ${NORM_TITLES[norm]}, some seeds train at the largest rate of the grid, ` +
+          `${2 ** top}, so their value is a lower bound.`,
       ),
     ],
   };
@@ -188,9 +188,9 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
 export const learningRate: Experiment = {
   name: 'learning-rate',
   title: 'The largest learning rate that trains',
-  hypothesis: 'With batch norm a net still trains at learning rates at which it fails without.',
+  hypothesis: 'With batch norm, a net still trains at learning rates at which it fails without.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
-  choices: { ...TRAINING_CHOICES, lr: 'the largest that trains is what it looks for' },
+  choices: { ...TRAINING_CHOICES, lr: 'it looks for the largest that trains' },
   plan,
   nets,
   run,

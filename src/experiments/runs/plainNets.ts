@@ -35,6 +35,9 @@ export const NORM_TITLES: Readonly<Record<ComparedNorm, string>> = {
   instance: 'instance norm',
 };
 
+/** The same where replicas have samples of their own. */
+export const REPLICA_NORM_TITLES = { ...NORM_TITLES, sync: 'SyncBN' };
+
 /** A title at the beginning of a sentence. */
 export function capitalized(title: string): string {
   return `${title[0]!.toUpperCase()}${title.slice(1)}`;

@@ -39,8 +39,7 @@ const QUICK = { samples: 500, epochs: 12 };
 const REPLICAS = 4;
 const REPLICA_BATCH = 8;
 const RATE = 0.02;
-const NOISE_CLAIM =
-  'The noise of the batch regularizes: the gap of batch norm is below that of group norm';
+const NOISE_CLAIM = 'Batch noise regularizes: the gap of batch norm is below that of group norm';
 
 /** `none` and those that are compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
@@ -162,10 +161,10 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         : []),
     ],
     notes: [
-      'Both errors are of the net as it evaluates, with running statistics, on the whole test ' +
-        'set and on all training samples. There is no weight decay, dropout or augmentation.',
-      'A gap can also be narrow because a net has not learned its training samples: read it ' +
-        'with the training error beside it.',
+      'Both errors are those of evaluation, with running statistics, on the whole test set and ' +
+        'on all training samples. There is no weight decay, dropout or augmentation.',
+      'A gap can also be narrow because a net has not learned its training samples: compare it ' +
+        'with the training error.',
     ],
   };
 }
@@ -175,8 +174,8 @@ export const regularization: Experiment = {
   name: 'regularization',
   title: 'The gap between training and test',
   hypothesis:
-    'On a small training set batch norm narrows the gap between training and test error, more ' +
-    'than group norm, since other samples of the batch add noise to its statistics.',
+    'On a small training set, batch norm narrows the gap between training and test error more ' +
+    'than group norm does, since other samples of the batch add noise to its statistics.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
   choices: TRAINING_CHOICES,
   plan,

@@ -19,15 +19,9 @@ import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
+import { REPLICA_NORM_TITLES } from './plainNets.ts';
 import { analyse } from './smallBatchAnalysis.ts';
-import {
-  MOMENTUM,
-  REPLICAS,
-  SINGLE_TITLE,
-  sizeFor,
-  smallBatchNet,
-  TITLES,
-} from './smallBatchSetup.ts';
+import { MOMENTUM, REPLICAS, SINGLE_TITLE, sizeFor, smallBatchNet } from './smallBatchSetup.ts';
 
 /** Windows of the loss curve in an epoch. */
 const WINDOWS = 2;
@@ -46,7 +40,7 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
     label:
       replicas === 1
         ? `${SINGLE_TITLE}, batch ${batch}, seed ${seed}`
-        : `${TITLES[norm]}, batch ${replicas} x ${batch}, seed ${seed}`,
+        : `${REPLICA_NORM_TITLES[norm]}, batch ${replicas} x ${batch}, seed ${seed}`,
     settings: {
       data: options.data,
       ...netSettings(options),
@@ -95,10 +89,10 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
 /** See docs/experiments/small-batch.md. */
 export const smallBatch: Experiment = {
   name: 'small-batch',
-  title: 'Small batches: batch norm of each replica, SyncBN and group norm',
+  title: 'Small batches: local batch norm, SyncBN and group norm',
   hypothesis:
-    'With few samples on each replica, batch norm of each replica loses accuracy; SyncBN keeps ' +
-    'that of one device with the whole batch; group norm does not depend on the batch.',
+    'With few samples per replica, local batch norm loses accuracy. SyncBN keeps the accuracy of ' +
+    'one device with the whole batch, and group norm does not depend on the batch.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: CHOICES,
   plan,

@@ -186,7 +186,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         .map((norm) =>
           judge({
             claim:
-              `Where contrast and brightness shift (strength ${STRONG}), ` +
+              `When contrast and brightness shift (strength ${STRONG}), ` +
               `${NORM_TITLES[norm]} loses less than batch norm`,
             claimed: 'below',
             a: fall(norm),
@@ -198,7 +198,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         ? [
             judge({
               claim:
-                'On images as in training instance norm has the higher error: it forgets contrast',
+                'On images as in training, instance norm has the higher error: it removes contrast',
               claimed: 'above',
               a: { name: NORM_TITLES.instance, values: errors('instance', 0) },
               b: { name: NORM_TITLES.sync, values: errors('sync', 0) },
@@ -208,10 +208,10 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         : []),
     ],
     notes: [
-      'Each test image x becomes c x + (1 - c) g, with a contrast c and a gray g of its own; ' +
-        'the same images for all nets. Nothing is clipped; bytes are rounded.',
-      'Convolutions pad with what the mean of the training images is, so even instance norm ' +
-        'sees the brightness along the border.',
+      'Each test image x becomes c x + (1 - c) g, with its own contrast c and gray g. All nets ' +
+        'see the same images. Nothing is clipped; bytes are rounded.',
+      'Convolutions pad with the mean of the training images, so even instance norm sees the ' +
+        'brightness along the border.',
     ],
   };
 }
@@ -219,10 +219,10 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
 /** See docs/experiments/style.md. */
 export const style: Experiment = {
   name: 'style',
-  title: 'Images of another contrast',
+  title: 'Images with another contrast',
   hypothesis:
     'When contrast and brightness of the images shift after training, instance norm loses less ' +
-    'than batch norm, at some price on images that do not shift.',
+    'than batch norm, at some cost on images that do not shift.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
   choices: TRAINING_CHOICES,
   plan,

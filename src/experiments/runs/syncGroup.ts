@@ -146,10 +146,10 @@ const stepMs =
     timings[timeName(groupSize)]!;
 
 const NOTES = [
-  'Every run trains the same replicas with the same samples, rate and order; only how many ' +
-    'of them share statistics differs.',
-  'Times are those of this machine, where a sync is a barrier of threads and a few vectors ' +
-    'in shared memory. syncbn simulate says what it would be among devices.',
+  'Every run trains the same replicas with the same samples, rate and order. Runs differ only in ' +
+    'how many replicas share statistics.',
+  'Times are those of this machine, where a synchronization is a barrier of threads and a few ' +
+    'vectors in shared memory. syncbn simulate predicts the time among devices.',
 ];
 
 /** What was measured at a size of the sync group, by seed. */
@@ -188,7 +188,7 @@ function tableOf(
 ): AnalysisTable {
   return {
     caption: `${REPLICAS} replicas of ${replicaBatch} samples, 95 % intervals over the seeds`,
-    columns: ['sync group', 'samples in it', 'test error, %', 'ms a step', 'against no sync'],
+    columns: ['sync group', 'samples in it', 'test error, %', 'ms per step', 'vs. no sync'],
     rows: groups.map((groupSize) => [
       groupSize,
       groupSize * replicaBatch,
@@ -212,7 +212,7 @@ function plotsOf({ errors, times }: Measured, groups: readonly number[]): readon
       caption: 'Test error by the size of the sync group.',
       plot: {
         ...axes,
-        title: 'What sharing statistics gains',
+        title: 'The gain from sharing statistics',
         yLabel: 'test error, %',
         series: [line('test error', errors)],
       },
@@ -222,8 +222,8 @@ function plotsOf({ errors, times }: Measured, groups: readonly number[]): readon
       caption: 'Time of a step by the size of the sync group.',
       plot: {
         ...axes,
-        title: 'What sharing statistics costs',
-        yLabel: 'ms a step',
+        title: 'The cost of sharing statistics',
+        yLabel: 'ms per step',
         series: [line('time of a step', times)],
       },
     },
@@ -255,7 +255,7 @@ function verdictsOf({ errors, ratios }: Measured): readonly ClaimVerdict[] {
     }),
     judge({
       claim: `A step with full synchronization takes less than ${LARGEST_COST} times one without`,
-      a: { name: 'times as long', values: all },
+      a: { name: 'ratio of step times', values: all },
       b: constantSide('the bound', all, LARGEST_COST),
       claimed: 'below',
     }),
@@ -268,7 +268,7 @@ export const syncGroup: Experiment = {
   title: 'Error and step time by the size of the sync group',
   hypothesis:
     'The more replicas of few samples share statistics, the lower the error, with most of the ' +
-    'gain from the first few; in shared memory it costs next to nothing.',
+    'gain from the first few. In shared memory this costs next to nothing.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: {
     ...TRAINING_CHOICES,
