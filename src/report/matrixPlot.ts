@@ -1,6 +1,6 @@
-// A confusion matrix as one SVG text: a square for each pair of classes, the darker the larger its
-// share of the true class, with counts where there is room for them. Readable on white and on
-// black, since shades are one color over the page's own.
+// A confusion matrix as one SVG text: a square for each pair of classes, shaded by its share of the
+// true class, with counts where there is room for them. Shades are one color over the page's own:
+// each scheme has its color, and a text color for pale squares and one for strong ones.
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
@@ -10,14 +10,22 @@ import { framed } from './plot.ts';
 /** Counts no longer fit into the squares of more classes. */
 const MOST_COUNTED = 16;
 /** Names of more classes would overlap. */
-const MOST_NAMED = 25;
-const SIZE = 480;
+const MOST_NAMED = 16;
+/** A square that a count fits into. */
+const SQUARE = 36;
+/** Of matrices of few classes, whose title needs room, and of those without counts. */
+const LEAST_SIZE = 240;
+const PLAIN_SIZE = 360;
 const TOP = 70;
 const LEFT = 60;
 const BOTTOM = 44;
-const COLOR = '#1f83c4';
-/** Above this share the square is dark enough for white. */
-const DARK = 0.6;
+const RIGHT = 8;
+/** Above this share the color of a square needs the other color of text, in both schemes. */
+const STRONG = 0.805;
+const STYLE =
+  '.lineplot{--square:#125b91;--on-pale:#000;--on-strong:#fff}' +
+  '@media(prefers-color-scheme:dark){' +
+  '.lineplot{--square:#3d93d6;--on-pale:#fff;--on-strong:#000}}';
 
 /** The matrix as an `<svg>` text: true classes from top to bottom, predicted ones from left to
  * right. */
@@ -32,37 +40,38 @@ export function matrixPlot(title: string, matrix: ConfusionMatrix): string {
     }));
   });
   const classes = [...matrix.keys()];
+  const isCounted = classes.length <= MOST_COUNTED;
+  const size = isCounted ? Math.max(LEAST_SIZE, SQUARE * classes.length) : PLAIN_SIZE;
   const every = Math.ceil(classes.length / MOST_NAMED);
   const ticks = classes.filter((label) => label % every === 0);
   const at = { x: 'predicted', y: 'label' };
-  const counted = classes.length > MOST_COUNTED ? [] : squares.filter(({ count }) => count > 0);
+  const counted = isCounted ? squares.filter(({ count }) => count > 0) : [];
+  const countsOn = (fill: string, isOn: (share: number) => boolean): Plot.Markish => {
+    const shown = counted.filter(({ share }) => isOn(share));
+    return Plot.text(shown, { ...at, text: ({ count }) => showCount(count), fill });
+  };
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
   const svg = Plot.plot({
     document,
-    width: SIZE + LEFT,
-    height: SIZE + TOP + BOTTOM,
+    width: size + LEFT + RIGHT,
+    height: size + TOP + BOTTOM,
     marginTop: TOP,
     marginLeft: LEFT,
     marginBottom: BOTTOM,
-    marginRight: 0,
+    marginRight: RIGHT,
     padding: 0,
     x: { type: 'band', domain: classes, ticks, label: 'predicted class' },
     y: { type: 'band', domain: classes, ticks, label: null },
     marks: [
-      Plot.cell(squares, { ...at, fill: COLOR, fillOpacity: 'share' }),
-      Plot.text(counted, {
-        ...at,
-        text: ({ count }) => showCount(count),
-        fill: ({ share }) => (share > DARK ? '#fff' : 'currentColor'),
-      }),
+      Plot.cell(squares, { ...at, fill: 'var(--square)', fillOpacity: 'share' }),
+      countsOn('var(--on-pale)', (share) => share <= STRONG),
+      countsOn('var(--on-strong)', (share) => share > STRONG),
       Plot.frame({ strokeOpacity: 0.3 }),
     ],
     opacity: { type: 'identity' },
   });
-  return framed(
-    { title, description: 'Counts by true and predicted class', yLabel: 'true class' },
-    svg,
-  );
+  const description = 'Counts by true and predicted class';
+  return framed({ title, description, yLabel: 'true class', style: STYLE }, svg);
 }
 
 /** Counts of pixels have more digits than a square has room for. */

@@ -151,13 +151,15 @@ function renderTable(table: Extract<Block, { readonly kind: 'table' }>): string 
   };
   const head = `<thead>${rowOf(columns, 'th')}</thead>`;
   const body = `<tbody>${rows.map((cells) => rowOf(cells, 'td')).join('\n')}</tbody>`;
-  const said = caption === undefined ? '' : `<caption>${escapeText(caption)}</caption>`;
+  const said =
+    caption === undefined ? '' : `<caption><span>${escapeText(caption)}</span></caption>`;
   // Wide tables scroll by themselves; the keyboard has to reach them for that.
   return `<div class="scroll" tabindex="0"><table>${said}${head}${body}</table></div>`;
 }
 
-/** `2.5`, `-1e-5 ms`, `x 3`, `1 +- 2`, or a dash where there is nothing; not `0.conv2d`. */
-const NUMERIC = /^([-+x>]? ?\d[\d.]*(e[-+]?\d+)?( .*)?|-)$/;
+/** `2.5`, `-1e-5 ms`, `x 3`, `1 +- 2`, `not finite`, or a dash where there is nothing; not
+ * `0.conv2d`. */
+const NUMERIC = /^([-+x>]? ?\d[\d.]*(e[-+]?\d+)?( .*)?|not finite|-)$/;
 
 /** Whether a cell is a number, with or without a unit. */
 function isNumeric(cell: string | number | undefined): boolean {

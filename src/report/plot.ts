@@ -35,14 +35,22 @@ interface SeriesPoint extends PlotPoint {
   readonly name: string;
 }
 
-const WIDTH = 640;
-const HEIGHT = 400;
+/** Narrow, so that letters are still read where a phone shrinks the plot to its width. */
+const WIDTH = 440;
+const HEIGHT = 330;
+/** How much larger a plot is shown where there is room. */
+const SCALE = 1.25;
+const FONT_SIZE = 13;
+const LEFT = 16;
+const TITLE_ROW = 18;
+/** Where the legend is below one row of title. */
 const LEGEND_TOP = 34;
 const LEGEND_ROW = 20;
 /** Between legend and axis; the y axis is named there. */
 const LABEL_HEIGHT = 32;
-/** Of a letter of the legend, in pixels: an estimate, since nothing is laid out here. */
-const LETTER_WIDTH = 6.6;
+/** Of a letter, in pixels: estimates, since nothing is laid out here. */
+const LETTER_WIDTH = 7.4;
+const TITLE_LETTER_WIDTH = 9.2;
 const SAMPLE_WIDTH = 34;
 /** Okabe and Ito (2008), told apart with any color vision; darkened or lightened where white or
  * black would swallow them. */
@@ -58,11 +66,11 @@ const COLORS = [
 ] as const;
 const DASH = '6 4';
 /** Dots help the eye find few points and only hide many. */
-const MOST_DOTS = 60;
+const MOST_DOTS = 40;
 /** A linear axis shows zero where the least value is below this share of the largest. */
 const NEAR_ZERO = 0.5;
 const STYLE =
-  '.lineplot{color:#1d2329;background:transparent;font:12px system-ui,sans-serif;' +
+  `.lineplot{color:#1d2329;background:transparent;font:${FONT_SIZE}px system-ui,sans-serif;` +
   'max-width:100%;height:auto}.lineplot text{white-space:pre}' +
   '@media(prefers-color-scheme:dark){.lineplot{color:#dfe3e8}}';
 
@@ -78,13 +86,14 @@ export function linePlot(plot: LinePlot): string {
   // One line is named by the axis.
   const legend = series.length > 1 ? legendRows(series) : [];
   const points = series.flatMap(({ name, points }) => points.map((point) => ({ ...point, name })));
+  const aboveAxis = (titleRows(plot.title).length - 1) * TITLE_ROW + legend.length * LEGEND_ROW;
   const svg = Plot.plot({
     document,
     width: WIDTH,
-    height: HEIGHT + legend.length * LEGEND_ROW,
-    marginTop: LEGEND_TOP + legend.length * LEGEND_ROW + LABEL_HEIGHT,
+    height: HEIGHT + aboveAxis,
+    marginTop: LEGEND_TOP + aboveAxis + LABEL_HEIGHT,
     marginLeft: 60,
-    marginRight: 24,
+    marginRight: 30,
     marginBottom: 44,
     x: { label: xLabel, ...xAxis(xScale, points) },
     y: { label: null, grid: true, nice: true, ...yAxis(yScale, points) },
@@ -104,7 +113,7 @@ function isShown({ x, y }: PlotPoint, { xScale, yScale }: LinePlot): boolean {
 function xAxis(scale: LinePlot['xScale'], points: readonly SeriesPoint[]): Plot.ScaleOptions {
   const values = [...new Set(points.map(({ x }) => x))];
   if (scale === 'category') return { type: 'point', domain: values, tickFormat: showTick };
-  if (scale !== 'log') return { type: 'linear' };
+  if (scale !== 'log') return { type: 'linear', tickFormat: showTick };
   // Steps of doubling get their own ticks: batches and devices come so.
   const areDoubled =
     values.length > 1 && values.every((value) => Number.isInteger(Math.log2(value)));
@@ -187,7 +196,7 @@ function legendRows(series: readonly PlotSeries[]): LegendEntry[][] {
     const width = SAMPLE_WIDTH + name.length * LETTER_WIDTH + 18;
     if (x + width > WIDTH) {
       rows.push([]);
-      x = 16;
+      x = LEFT;
     }
     const color = COLORS[index % COLORS.length]!;
     rows[rows.length - 1]!.push({ name, color, isDashed: style === 'dashed', x });
@@ -196,44 +205,67 @@ function legendRows(series: readonly PlotSeries[]): LegendEntry[][] {
   return rows;
 }
 
-/** Title, legend, and a description for those who do not see the picture, around what Plot drew.
- * */
+/** Title, legend, and a description for those who do not see the picture, around what Plot drew. */
 function frame(
   { title, xLabel, yLabel, series }: LinePlot,
-  legend: LegendEntry[][],
+  legend: readonly LegendEntry[][],
   svg: Element,
 ): string {
   const names = series.map(({ name }) => name);
   const description = `${yLabel} by ${xLabel}${names.length === 0 ? '' : `: ${names.join(', ')}`}`;
-  const entries = legend.flatMap((row, index) => {
-    const y = LEGEND_TOP + index * LEGEND_ROW + 6;
-    return row.map((entry) => legendEntry(entry, y));
-  });
-  return framed({ title, description, yLabel }, svg, entries, legend.length);
+  return framed({ title, description, yLabel }, svg, legend);
 }
 
-/** Title, description and the name of the y axis around what Plot drew; the entries of a legend, in
- * so many rows, stand between title and axis. */
+export interface PlotTexts {
+  readonly title: string;
+  readonly description: string;
+  readonly yLabel: string;
+  /** CSS beside that of all plots. */
+  readonly style?: string;
+}
+
+/** Title, description and the name of the y axis around what Plot drew; the rows of a legend stand
+ * between title and axis. */
 export function framed(
-  texts: { readonly title: string; readonly description: string; readonly yLabel: string },
+  texts: PlotTexts,
   svg: Element,
-  entries: readonly string[] = [],
-  legendRows = 0,
+  legend: readonly LegendEntry[][] = [],
 ): string {
   svg.querySelector('style')?.remove();
-  const [width, height] = ['width', 'height'].map((name) => svg.getAttribute(name));
-  const labelY = LEGEND_TOP + legendRows * LEGEND_ROW + 14;
+  const [width, height] = ['width', 'height'].map((name) => Number(svg.getAttribute(name)));
+  const title = titleRows(texts.title);
+  const top = LEGEND_TOP + (title.length - 1) * TITLE_ROW;
+  const entries = legend.flatMap((row, index) =>
+    row.map((entry) => legendEntry(entry, top + index * LEGEND_ROW + 6)),
+  );
+  const labelY = top + legend.length * LEGEND_ROW + 14;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" role="img" class="lineplot" fill="currentColor" ` +
-      `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
+      `width="${width! * SCALE}" height="${height! * SCALE}" viewBox="0 0 ${width} ${height}">`,
     `<title>${escapeText(texts.title)}</title><desc>${escapeText(texts.description)}</desc>`,
-    `<style>${STYLE}</style>`,
-    `<text x="16" y="20" font-size="14" font-weight="600">${escapeText(texts.title)}</text>`,
+    `<style>${STYLE}${texts.style ?? ''}</style>`,
+    ...title.map(
+      (row, i) =>
+        `<text x="${LEFT}" y="${20 + i * TITLE_ROW}" font-size="14" font-weight="600">` +
+        `${escapeText(row)}</text>`,
+    ),
     ...entries,
-    `<text x="16" y="${labelY}" opacity="0.75">${escapeText(texts.yLabel)}</text>`,
-    `<g font-size="12" text-anchor="middle">${svg.innerHTML}</g>`,
+    `<text x="${LEFT}" y="${labelY}" opacity="0.75">${escapeText(texts.yLabel)}</text>`,
+    `<g font-size="${FONT_SIZE}" text-anchor="middle">${svg.innerHTML}</g>`,
     '</svg>',
   ].join('\n');
+}
+
+/** The words of a title in rows that fit. */
+function titleRows(title: string): readonly string[] {
+  const most = Math.floor((WIDTH - 2 * LEFT) / TITLE_LETTER_WIDTH);
+  const rows: string[] = [];
+  for (const word of title.split(' ')) {
+    const longer = `${rows.at(-1)} ${word}`;
+    if (rows.length > 0 && longer.length <= most) rows[rows.length - 1] = longer;
+    else rows.push(word);
+  }
+  return rows;
 }
 
 function legendEntry({ name, color, isDashed, x }: LegendEntry, y: number): string {

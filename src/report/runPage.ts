@@ -175,9 +175,9 @@ function normsSection({ layers, diagnostics }: RunHistory): Section {
     {
       kind: 'text',
       text:
-        'How far the statistics of one replica are from those of its sync group, every few ' +
-        'steps. Replicas that differ much in a layer with local norms train different ' +
-        'functions.',
+        'How far the statistics of each replica are from those of its sync group, every few ' +
+        'steps: what local norms would see instead. Where norms are local, a replica is a group ' +
+        'of its own, and nothing differs.',
     },
     plotBlock(
       {

@@ -26,13 +26,16 @@ header p { color: var(--soft); margin: 0 }
 p { max-width: 46rem; overflow-wrap: anywhere }
 .flag { white-space: nowrap }
 figure { margin: 1rem 0 }
-figure svg { display: block; max-width: min(100%, 44rem); height: auto }
+figure svg { display: block; max-width: 100%; height: auto }
 @media (min-width: 56rem) {
   .plots figure { display: inline-block; width: calc(50% - .4rem); vertical-align: top }
   .plots figcaption { padding-right: 1.5rem }
 }
 figcaption, caption { color: var(--soft); font-size: .875rem; text-align: left }
 caption { padding-bottom: .4rem }
+caption span {
+  position: sticky; left: 0; display: inline-block; max-width: min(46rem, calc(100vw - 2rem));
+}
 .pictures > div {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem;
 }

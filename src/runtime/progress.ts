@@ -34,7 +34,8 @@ export interface FitOptions {
   readonly restoreBest?: boolean;
   /** Stops after the current step when it is aborted. Default none. */
   readonly signal?: AbortSignal;
-  /** Stop after this many total steps; default: at the end of the last epoch. */
+  /** Stop after this many total steps; default: at the end of the last epoch. An epoch that is cut
+   * short is not validated. */
   readonly maxSteps?: number;
 }
 

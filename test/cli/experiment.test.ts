@@ -204,7 +204,7 @@ describe('syncbn experiment on a custom net and data', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(events.at(-1)).toMatchObject({ event: 'done', runs: 5, finished: 5 });
     const page = readFileSync(join(out, 'report.html'), 'utf8');
-    expect(page).toContain(`${net} on ${data}: Batch norm of each replica has a larger error at 2`);
+    expect(page).toContain(`${net} on ${data}: Local batch norm has a larger error at 2`);
     expect(page).not.toContain('ResNet-50');
     expect(readFileSync(join(out, 'small-batch.svg'), 'utf8')).toContain(`: ${net} on ${data}`);
   });
@@ -225,7 +225,7 @@ describe('syncbn experiment refuses', () => {
     ],
     [
       ['fine-tuning', '--model', 'lenet'],
-      /--model of syncbn experiment fine-tuning makes no sense here: its net is built twice/,
+      /--model of syncbn experiment fine-tuning makes no sense here: it builds its net twice/,
     ],
     [
       ['segmentation', '--data', 'small-scenes', '--replica-batches', '2000'],

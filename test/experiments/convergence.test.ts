@@ -28,7 +28,7 @@ describe('the verdicts of convergence', () => {
       values: { losses: losses(s, isNorm(s) ? 1.5 : 1, 0), testError: 0.1 },
     }));
     expect(verdictOn(convergence, results, 'same learning rate').verdict).toBe('confirmed');
-    expect(verdictOn(convergence, results, 'own best rate batch norm conv').verdict).toBe(
+    expect(verdictOn(convergence, results, 'own best rate, batch norm conv').verdict).toBe(
       'confirmed',
     );
   });
@@ -48,7 +48,7 @@ describe('the verdicts of convergence', () => {
         testError: isNorm(s) ? 0.05 : 0.1 + wiggle(s),
       },
     }));
-    const best = verdictOn(convergence, results, 'own best rate batch norm conv');
+    const best = verdictOn(convergence, results, 'own best rate, batch norm conv');
     expect(best.evidence).toContain('no norm at rate 0.5');
     expect(best.verdict).not.toBe('confirmed');
     expect(verdictOn(convergence, results, 'lower test error').verdict).toBe('confirmed');

@@ -49,20 +49,28 @@ describe('the verdicts of fine-tuning', () => {
   it('confirm what detection code expects', () => {
     const results = withErrors({ sync: 10, local: 20, statistics: 10.1, frozen: 10.2 });
     for (const batch of ['2 images', '1 image']) {
-      const alike = `On images like those before, ${batch} a replica: `;
+      const alike = `On images like those before, ${batch} per replica: `;
       expect(on(results, `${alike}SyncBN has a lower error than local`)).toBe('confirmed');
-      expect(on(results, `${alike}frozen BN has a lower error than local`)).toBe('confirmed');
-      expect(on(results, `${alike}frozen BN has the error of SyncBN`)).toBe('confirmed');
+      expect(on(results, `${alike}frozen batch norm has a lower error than local`)).toBe(
+        'confirmed',
+      );
+      expect(on(results, `${alike}frozen batch norm has the same error as SyncBN`)).toBe(
+        'confirmed',
+      );
       expect(
-        on(results, `On negatives, ${batch} a replica: SyncBN has a lower error than frozen`),
+        on(results, `On negatives, ${batch} per replica: SyncBN has a lower error than frozen`),
       ).toBe('confirmed');
     }
   });
 
   it('refute it if freezing is worst', () => {
     const results = withErrors({ sync: 10, local: 9, statistics: 20, frozen: 30 });
-    const alike = 'On images like those before, 1 image a replica: ';
-    for (const words of ['SyncBN has a lower', 'frozen BN has a lower', 'frozen BN has the']) {
+    const alike = 'On images like those before, 1 image per replica: ';
+    for (const words of [
+      'SyncBN has a lower',
+      'frozen batch norm has a lower',
+      'frozen batch norm has the same',
+    ]) {
       expect(on(results, `${alike}${words}`)).toBe('refuted');
     }
   });
@@ -85,7 +93,7 @@ describe('a run of fine-tuning', () => {
     expect(new Set(seconds).size).toBe(WAYS.length);
   });
 
-  it('starts frozen BN and frozen statistics with the same loss', async () => {
+  it('starts frozen batch norm and frozen statistics with the same loss', async () => {
     const { values } = await tinyRun(fineTuning, { replicaBatch: 2 }, { ...smaller, steps: 1 });
     expect(values.frozenLosses).toEqual(values.statisticsLosses);
     expect(values.frozenLosses).not.toEqual(values.syncLosses);

@@ -5,7 +5,7 @@ import type { RunResult } from '../../src/experiments/engine/experiment.ts';
 import { nonIid } from '../../src/experiments/runs/nonIid.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
-/** Errors of local batch norm by kind of shards; all others have `other`. */
+/** Errors of local batch norm by shards; all others have `other`. */
 function withErrors(local: Readonly<Record<string, number>>, other: number): RunResult[] {
   return madeUp(nonIid, (s) => {
     const testError = (s.norm === 'local' ? local[s.shards as string]! : other) + wiggle(s) / 10;
@@ -39,7 +39,7 @@ describe('non-iid', () => {
     for (const words of ABOVE) {
       expect(verdictOn(nonIid, results, words).verdict, words).toBe('confirmed');
     }
-    for (const words of ['SyncBN by class', 'GroupNorm by class']) {
+    for (const words of ['SyncBN by class', 'Group norm by class']) {
       expect(verdictOn(nonIid, results, words).verdict).toBe('confirmed');
     }
   });

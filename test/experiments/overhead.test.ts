@@ -38,14 +38,14 @@ describe('the verdicts of overhead', () => {
       sync: replicaBatch === 2 ? 3 : 1.6,
       group: 1.2,
     }));
-    for (const words of ['a tenth', 'time on top', 'falls with the batch', 'is cheaper']) {
+    for (const words of ['a tenth', 'extra time', 'falls with the batch', 'is cheaper']) {
       expect(verdictOn(overhead, results, words).verdict).toBe('confirmed');
     }
   });
 
   it('refute a cheap norm, a free synchronization, and an expensive group norm', () => {
     const results = withTimes(() => ({ local: 1.05, sync: 1.02, group: 1.3 }));
-    for (const words of ['a tenth', 'time on top', 'is cheaper']) {
+    for (const words of ['a tenth', 'extra time', 'is cheaper']) {
       expect(verdictOn(overhead, results, words).verdict).toBe('refuted');
     }
   });

@@ -47,23 +47,23 @@ describe('segmentation', () => {
     });
     const on = (words: string) => verdictOn(segmentation, results, words).verdict;
     const claims = [
-      'SyncBN finds more than local BN',
-      'SyncBN and GroupNorm find as much',
-      'GroupNorm finds more than local BN',
-      'image counted in finds more than local BN',
+      'SyncBN finds more than local batch norm',
+      'SyncBN and group norm find as much',
+      'group norm finds more than local batch norm',
+      'image counted in finds more than local batch norm',
     ];
     for (const claim of claims) {
-      const words = claim.startsWith('image') ? 'local BN, ' : '';
-      expect(on(`2 images a replica ${words}${claim}`)).toBe('confirmed');
-      expect(on(`1 image a replica ${words}${claim}`)).toBe('refuted');
+      const words = claim.startsWith('image') ? 'local batch norm, ' : '';
+      expect(on(`2 images per replica, ${words}${claim}`)).toBe('confirmed');
+      expect(on(`1 image per replica, ${words}${claim}`)).toBe('refuted');
     }
   });
 
   it('makes no claim about norms that are left out', () => {
     const { verdicts, tables } = segmentation.analyse([], { ...OPTIONS, norms: ['sync', 'layer'] });
     expect(verdicts.map(({ claim }) => claim)).toEqual([
-      'With 2 images a replica SyncBN finds more than LayerNorm',
-      'With 1 image a replica SyncBN finds more than LayerNorm',
+      'With 2 images per replica, SyncBN finds more than layer norm',
+      'With 1 image per replica, SyncBN finds more than layer norm',
     ]);
     expect(tables[0]!.rows).toHaveLength(2);
   });
@@ -75,7 +75,7 @@ describe('segmentation', () => {
     expect(found.values.meanIou).toBeGreaterThan(0);
   });
 
-  it('also evaluates local BN with the image counted in', async () => {
+  it('also evaluates local batch norm with the image counted in', async () => {
     const smaller = { steps: 8, replicas: 2 };
     const local = { norm: 'local', replicaBatch: 2 };
     const { values } = await tinyRun(segmentation, local, smaller, 2, TINY_MASKS);

@@ -78,7 +78,7 @@ describe('the verdicts of small-batch', () => {
     expect(verdictOn(smallBatch, [], 'larger error at 2').verdict).toBe('inconclusive');
     const { verdicts, tables } = smallBatch.analyse([], { ...OPTIONS, norms: ['layer'] });
     expect(verdicts).toEqual([]);
-    expect(tables[0]!.rows).toEqual([['LayerNorm', '-', '-', '-']]);
+    expect(tables[0]!.rows).toEqual([['layer norm', '-', '-', '-']]);
   });
 });
 
@@ -155,7 +155,7 @@ describe('precise', () => {
           corrected: (way === 'better' ? 10 : 30) + wiggle(s) / 3,
         },
       }));
-    for (const part of ['2 PreciseBN', '2 counting the sample in has the', 'than PreciseBN']) {
+    for (const part of ['2, PreciseBN', '2, counting the sample in has the', 'than PreciseBN']) {
       expect(verdictOn(precise, resultsOf('better'), part).verdict).toBe('confirmed');
       expect(verdictOn(precise, resultsOf('worse'), part).verdict).toBe('refuted');
       expect(verdictOn(precise, [], part).verdict).toBe('inconclusive');

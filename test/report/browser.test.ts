@@ -116,10 +116,16 @@ describe.skipIf(found === undefined)(`in Chromium${why}`, () => {
         await tab.setContent(renderPage(runPage(longRun(400))));
         const seen = await tab.evaluate(() => {
           const root = document.documentElement;
-          const plots = Array.from(document.querySelectorAll('figure svg'));
+          const plots = Array.from(document.querySelectorAll<SVGSVGElement>('figure svg'));
           return {
             overflow: root.scrollWidth - root.clientWidth,
             plots: plots.map((plot) => plot.getBoundingClientRect().width),
+            letters: plots.map((plot) => {
+              const shrunk = plot.getBoundingClientRect().width / plot.viewBox.baseVal.width;
+              return shrunk * Number.parseFloat(getComputedStyle(plot).fontSize);
+            }),
+            named: plots.filter((plot) => plot.querySelector('title')?.textContent !== '').length,
+            headings: Array.from(document.querySelectorAll('h1, h2, h3'), ({ tagName }) => tagName),
             text: getComputedStyle(document.body).color,
             back: getComputedStyle(document.body).backgroundColor,
             axis: getComputedStyle(plots[0]!.querySelector('text')!).fill,
@@ -128,6 +134,9 @@ describe.skipIf(found === undefined)(`in Chromium${why}`, () => {
         expect(seen.overflow).toBe(0);
         expect(seen.plots).toHaveLength(7);
         expect(Math.min(...seen.plots)).toBeGreaterThan(300);
+        expect(Math.min(...seen.letters)).toBeGreaterThan(10);
+        expect(seen.named).toBe(7);
+        expect(seen.headings).toEqual(['H1', ...Array.from({ length: 5 }, () => 'H2')]);
         const brightness = (color: string): number =>
           Math.max(...color.match(/\d+/g)!.slice(0, 3).map(Number));
         const [text, back] = [brightness(seen.text), brightness(seen.back)];

@@ -58,6 +58,7 @@ describe('renderPage', () => {
   it('aligns columns of numbers to the right, others to the left', () => {
     const rows = [
       ['0.conv2d', 1, '2.5 %', '-'],
+      ['a', 2, 'not finite', '-'],
       ['b', 20, 'x 3', '1 +- 2'],
     ];
     const columns = ['name', 'count', 'share', 'interval'];

@@ -34,6 +34,19 @@ describe('linePlot', () => {
     for (const text of ['batch', 'error, %', 'a & b', 'c']) expect(svg.textContent).toContain(text);
   });
 
+  it('breaks a title that is wider than the plot into rows, and makes room for them', () => {
+    const title = 'Test error on images with another contrast and brightness: fashion-mnist';
+    const svg = parse(linePlot({ ...PLOT, title }));
+    const rows = Array.from(svg.querySelectorAll('[font-weight="600"]'));
+    expect(rows.map(({ textContent }) => textContent)).toEqual([
+      'Test error on images with another contrast',
+      'and brightness: fashion-mnist',
+    ]);
+    const taller =
+      Number(svg.getAttribute('height')) - Number(parse(linePlot(PLOT)).getAttribute('height'));
+    expect(taller).toBeGreaterThan(0);
+  });
+
   it('has a line for each series, the dashed one dashed, and a bar for each interval', () => {
     const svg = parse(linePlot(PLOT));
     const lines = Array.from(svg.querySelectorAll('[aria-label="line"]'));

@@ -23,6 +23,15 @@ import {
 export const COMPARED_NORMS = ['local', 'sync', 'group', 'layer', 'instance', 'none'] as const;
 export type ComparedNorm = (typeof COMPARED_NORMS)[number];
 
+/** What an experiment takes that trains one net with several norms. */
+export const TRAINING_CHOICES = {
+  model: true,
+  lr: true,
+  'replica-batches': true,
+  norms: true,
+  epochs: true,
+} as const;
+
 /** Throws a {@link UsageError} for the first of these choices that makes no sense in the
  * experiment. */
 export function checkChoices(

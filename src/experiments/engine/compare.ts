@@ -28,6 +28,15 @@ export function numberIn(settings: PlainRecord, name: string): number {
   throw new InvariantError(`the setting ${name}`, value, 'a number');
 }
 
+/** What the settings of a run say of its batches and random numbers, as a training takes it. */
+export function batchAndSeedIn(settings: PlainRecord) {
+  return {
+    replicas: numberIn(settings, 'replicas'),
+    replicaBatch: numberIn(settings, 'replicaBatch'),
+    seed: numberIn(settings, 'seed'),
+  };
+}
+
 /** A setting that has to be one of a list. */
 export function choiceIn<T extends PlainValue>(
   settings: PlainRecord,

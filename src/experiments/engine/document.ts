@@ -89,13 +89,12 @@ function pageOf(
   const verdictNote: Block = {
     kind: 'text',
     text:
-      'Confirmed or refuted is said only where the whole 95 % interval of the difference over ' +
-      'the seeds, paired by seed, lies on one side; the program works it out from the numbers ' +
-      'below.',
+      'A claim is confirmed or refuted only if the whole 95 % interval of the difference over ' +
+      'the seeds, paired by seed, lies on one side. Verdicts are computed from the numbers below.',
   };
   const sections: readonly Section[] = [
-    { heading: 'What came out', blocks: [...claims, verdictNote] },
-    { heading: 'Pictures', blocks: plots },
+    { heading: 'Results', blocks: [...claims, verdictNote] },
+    { heading: 'Plots', blocks: plots },
     { heading: 'Numbers', blocks: numbers },
     { heading: 'How to read it', blocks: texts },
     made,
@@ -111,16 +110,16 @@ function madeSection(results: readonly RunResult[], making: Making): Section {
     { name: 'seeds', value: `${seeds}` },
     ...(model === undefined ? [] : [{ name: 'model', value: model }]),
     { name: 'data', value: data },
-    { name: 'time of the runs', value: showSeconds(trainSeconds) },
+    { name: 'time of all runs', value: showSeconds(trainSeconds) },
     { name: 'date', value: date },
   ];
   const unfinished: Block = {
     kind: 'text',
-    text: 'Stopped before its end: the same command goes on with the runs that are missing.',
+    text: 'Stopped early: the same command does the missing runs.',
   };
   const commandBlock: Block = { kind: 'command', text: command };
   return {
-    heading: 'How it was made',
+    heading: 'How to reproduce it',
     blocks: [
       { kind: 'figures', figures },
       ...(isWhole ? [] : [unfinished]),
@@ -129,9 +128,8 @@ function madeSection(results: readonly RunResult[], making: Making): Section {
       {
         kind: 'text',
         text:
-          'All numbers but the times are the same whenever this is run again on such a ' +
-          'machine, on any number of workers. results.csv and results.jsonl beside this page ' +
-          'hold every run.',
+          'All numbers except times are the same in every repetition on such a machine, with any ' +
+          'number of workers. results.csv and results.jsonl beside this page hold every run.',
       },
     ],
   };

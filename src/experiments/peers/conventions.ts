@@ -53,7 +53,7 @@ export interface Convention {
   readonly output: 'centered' | 'scaled';
   /** `blend`: (1 - momentum) old + momentum new; `increment`: old + momentum (new - old). */
   readonly update: 'blend' | 'increment';
-  /** Whether each rank's mean loss weighs alike, or each sample's. */
+  /** Whether each rank's mean loss weighs the same, or each sample's. */
   readonly weighs: 'ranks' | 'samples';
 }
 
@@ -139,11 +139,11 @@ function sumsOfAll(shards: readonly Float32Array[]): Merged {
 /** E[x] and E[x^2] of each rank, weighed; E[x^2] - E[x]^2. */
 function meansOfRanks(
   shards: readonly Float32Array[],
-  weights: 'alike' | 'samples',
+  weights: 'equal' | 'samples',
   least = -Infinity,
 ): Merged {
-  const used = weights === 'alike' ? shards : shards.filter(({ length }) => length > 0);
-  const weightOf = ({ length }: Float32Array): number => (weights === 'alike' ? 1 : length);
+  const used = weights === 'equal' ? shards : shards.filter(({ length }) => length > 0);
+  const weightOf = ({ length }: Float32Array): number => (weights === 'equal' ? 1 : length);
   const sumOfWeights = total(used.map(weightOf));
   const own = used.map((shard) => ({ ...means32(shard), weight: weightOf(shard) }));
   const average = (values: readonly number[]): number => f(total(values) / sumOfWeights);
@@ -188,8 +188,13 @@ const keras: Convention = {
 const flax: Convention = {
   name: 'flax',
   title: 'Flax',
-  words: { statistic: `${SQUARES}, at least 0`, ranks: 'alike', running: 'biased', gradient: DDP },
-  merge: (shards) => meansOfRanks(shards, 'alike', 0),
+  words: {
+    statistic: `${SQUARES}, at least 0`,
+    ranks: 'equally',
+    running: 'biased',
+    gradient: DDP,
+  },
+  merge: (shards) => meansOfRanks(shards, 'equal', 0),
   output: 'centered',
   update: 'blend',
   weighs: 'ranks',
@@ -199,8 +204,8 @@ const flax: Convention = {
 const detectron2: Convention = {
   name: 'detectron2',
   title: 'Detectron2',
-  words: { statistic: SQUARES, ranks: 'alike', running: 'biased', gradient: DDP },
-  merge: (shards) => meansOfRanks(shards, 'alike'),
+  words: { statistic: SQUARES, ranks: 'equally', running: 'biased', gradient: DDP },
+  merge: (shards) => meansOfRanks(shards, 'equal'),
   output: 'scaled',
   update: 'increment',
   weighs: 'ranks',
@@ -221,11 +226,11 @@ const mxnet: Convention = {
   title: 'MXNet',
   words: {
     statistic: SQUARES,
-    ranks: 'alike',
+    ranks: 'equally',
     running: 'biased',
     gradient: 'mean over samples',
   },
-  merge: (shards) => meansOfRanks(shards, 'alike'),
+  merge: (shards) => meansOfRanks(shards, 'equal'),
   output: 'scaled',
   update: 'blend',
   weighs: 'samples',
@@ -235,7 +240,7 @@ const mxnet: Convention = {
 const apex: Convention = {
   name: 'apex',
   title: 'Apex',
-  words: { statistic: WELFORD, ranks: 'alike', running: 'unbiased', gradient: DDP },
+  words: { statistic: WELFORD, ranks: 'equally', running: 'unbiased', gradient: DDP },
   merge: gatherAlike,
   output: 'centered',
   update: 'blend',

@@ -2,21 +2,18 @@
 // learning rates, in short windows of steps. Says too how steadily the losses fall. Ioffe and
 // Szegedy 2015 claim the faster convergence; Santurkar et al. 2018 the smoother way.
 
-import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import {
-  COMPARED_NORMS,
   type ComparedNorm,
-  netSettings,
-  netWith,
   normsAgainst,
   oneBatchFrom,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
-  choiceIn,
   judge,
   listCurve,
   listOf,
@@ -24,7 +21,6 @@ import {
   numberIn,
   numberOf,
   type SeedValues,
-  seedsOf,
   select,
 } from '../engine/compare.ts';
 import type {
@@ -34,8 +30,6 @@ import type {
   ClaimVerdict,
   Experiment,
   ExperimentOptions,
-  NetContext,
-  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
@@ -43,7 +37,8 @@ import type {
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
-import { DEEP_STAGES, NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
+import { convNetWith, DEEP_STAGES, NORM_TITLES } from './plainNets.ts';
+import { runsByNorm } from './runsByNorm.ts';
 
 /** Learning rates of plain SGD, small to large; the middle one is where both are compared. */
 const RATES: Rates = [0.02, 0.1, 0.5];
@@ -80,31 +75,18 @@ function comparedBy(options: ExperimentOptions): Compared {
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
   const { norms, rates, size, batch } = comparedBy(options);
-  return seedsOf(options).flatMap((seed) =>
-    rates.flatMap((rate) =>
-      norms.map((norm) => ({
-        label: `${NORM_TITLES[norm]}, rate ${rate}, seed ${seed}`,
-        settings: {
-          data: options.data,
-          ...netSettings(options),
-          norm,
-          rate,
-          ...batch,
-          ...size,
-          seed,
-        },
-        cost: norm === 'none' ? size.steps : 1.2 * size.steps,
-      })),
-    ),
-  );
+  return runsByNorm(options, {
+    norms,
+    cases: rates.map((rate) => ({
+      labelOf: (norm) => `${norm}, rate ${rate}`,
+      settings: { rate },
+    })),
+    settings: { ...batch, ...size },
+    costOf: (norm) => (norm === 'none' ? size.steps : 1.2 * size.steps),
+  });
 }
 
-function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
-  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
-  const purpose = purposeOf(context.dataset);
-  const own = () => plainConvNet({ ...purpose, norm, stages: DEEP_STAGES });
-  return [netWith(context, norm, own)];
-}
+const nets = convNetWith(DEEP_STAGES);
 
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
@@ -112,11 +94,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     {
       model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: numberIn(settings, 'rate') }),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps: numberIn(settings, 'steps'),
       windowSteps: numberIn(settings, 'windowSteps'),
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -165,11 +145,11 @@ function bestRate(
 }
 
 const NOTES = [
-  'How fast is measured by the mean loss over all steps, the area under the curve: unlike ' +
-    'the steps to a threshold it is defined for runs that never reach one.',
-  'A best rate is chosen by the mean loss over the same seeds, for both variants alike.',
-  'The largest rise is that of the mean loss from one window to the next, in nats; some of ' +
-    'it is the noise of the samples, which is the same for both variants.',
+  'Speed is measured by the mean loss over all steps, the area under the curve. Unlike the ' +
+    'number of steps to a threshold, it is defined for runs that never reach one.',
+  'The best rate is chosen by the mean loss over the same seeds, for both variants.',
+  'The largest rise is that of the mean loss from one window to the next, in nats. Part of it ' +
+    'is noise from the samples, which is the same for both variants.',
 ];
 
 /** What a measure gave, by seed; empty without a rate. */
@@ -257,16 +237,16 @@ function verdictsOf(
     });
   const spread = (norm: ComparedNorm): SeedValues => distances(at(norm, same, meanLoss));
   return [
-    compare(`At the same learning rate of ${same} ${title} converges faster`, meanLoss, [
+    compare(`At the same learning rate of ${same}, ${title} converges faster`, meanLoss, [
       same,
       same,
     ]),
-    compare(`With each at its own best rate ${title} converges faster`, meanLoss, best),
-    compare(`With each at its own best rate ${title} has the lower test error`, testError, best),
-    compare(`At the high rate of ${high} ${title} has the lower loss`, meanLoss, [high, high]),
-    compare(`At rate ${same} the loss rises less with ${title}`, largestRise, [same, same]),
+    compare(`With each at its own best rate, ${title} converges faster`, meanLoss, best),
+    compare(`With each at its own best rate, ${title} has the lower test error`, testError, best),
+    compare(`At the high rate of ${high}, ${title} has the lower loss`, meanLoss, [high, high]),
+    compare(`At rate ${same}, the loss rises less with ${title}`, largestRise, [same, same]),
     judge({
-      claim: `At rate ${same} the seeds agree more with ${title}`,
+      claim: `At rate ${same}, the seeds agree more with ${title}`,
       claimed: 'below',
       a: { name: `distance from the median, ${title}`, values: spread(norm) },
       b: { name: NORM_TITLES.none, values: spread('none') },
@@ -280,15 +260,9 @@ export const convergence: Experiment = {
   title: 'Convergence with batch norm and without',
   hypothesis:
     'Batch norm lowers the loss in fewer steps, at the same learning rate and with each at its ' +
-    'best one, and the loss rises less on its way.',
+    'best one, and the loss rises less along the way.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
-  choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,

@@ -3,23 +3,19 @@
 // and without; and at the same steps what Santurkar et al. 2018 measured (landscape.ts).
 
 import type { Dataset } from '../../data/dataset.ts';
-import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { bindProbe, type Probe } from '../../runtime/probe.ts';
 import {
-  COMPARED_NORMS,
   type ComparedNorm,
-  netWith,
   normsAgainst,
   oneBatchFrom,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
-import { choiceIn, numberIn } from '../engine/compare.ts';
+import { numberIn } from '../engine/compare.ts';
 import type {
   Experiment,
   ExperimentOptions,
-  NetContext,
-  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
@@ -36,7 +32,7 @@ import {
 } from './inputDistributions.ts';
 import { gradientShifts, type Landscape, landscapeAt } from './landscape.ts';
 import { trainCurve } from './lossCurve.ts';
-import { DEEP_STAGES, plainConvNet, purposeOf } from './plainNets.ts';
+import { convNetWith, DEEP_STAGES } from './plainNets.ts';
 import { runsByNorm } from './runsByNorm.ts';
 
 const FULL = { steps: 600, every: 50 };
@@ -66,18 +62,13 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
   return runsByNorm(options, {
     norms: normsOf(options),
-    rate: options.lr ?? RATE,
+    cases: [{ settings: { rate: options.lr ?? RATE } }],
     settings: { ...batch, ...size },
     costOf: () => size.steps,
   });
 }
 
-function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
-  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
-  const purpose = purposeOf(context.dataset);
-  const own = () => plainConvNet({ ...purpose, norm, stages: DEEP_STAGES });
-  return [netWith(context, norm, own)];
-}
+const nets = convNetWith(DEEP_STAGES);
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
   const model = nets(settings, context)[0]!;
@@ -208,18 +199,12 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions) {
 /** See docs/experiments/covariate-shift.md. */
 export const covariateShift: Experiment = {
   name: 'covariate-shift',
-  title: 'Internal covariate shift, and what else batch norm may do',
+  title: 'Internal covariate shift and smoother losses',
   hypothesis:
-    'With batch norm the distribution of what comes into each layer moves less, from step to ' +
-    'step and over a training; loss and gradient are more predictable along a step.',
+    "With batch norm, the distribution of each layer's inputs moves less, from step to step and " +
+    'over a training, and loss and gradient are more predictable along a step.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 3 },
-  choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,

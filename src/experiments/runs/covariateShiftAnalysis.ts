@@ -77,13 +77,13 @@ export function analyseShift(results: readonly RunResult[], subject: ShiftSubjec
       'Inputs are those of every layer with weights but the first, which sees the data, on one ' +
         'fixed batch of training samples, normalized as in training. Distances are Wasserstein-1 ' +
         'between quantiles of each channel, averaged over channels and layers, in standard ' +
-        "deviations of the layer's inputs: growth alone moves nothing.",
-      'Loss and gradient along a step: from the weights of a look on, against the gradient of ' +
-        `the batch, by ${STEP_FACTORS.join(', ')} learning rates (Santurkar et al. 2018, ` +
+        "deviations of the layer's inputs, so that growth alone does not count.",
+      'Loss and gradient along a step: from the weights of a look, against the gradient of the ' +
+        `batch, by ${STEP_FACTORS.join(', ')} learning rates (Santurkar et al. 2018, ` +
         'figure 4). The table has means of log10 over the looks: -1 is a tenth.',
-      'Shift of gradients is the definition 2.1 of Santurkar et al.: how far the gradient of a ' +
-        'layer moves when the layers before it make a step, as a share of its size. They found ' +
-        'no less of it with batch norm.',
+      'Shift of gradients is definition 2.1 of Santurkar et al.: how far the gradient of a layer ' +
+        'moves when the layers before it make a step, as a share of its size. They found it just ' +
+        'as large with batch norm.',
     ],
   };
 }

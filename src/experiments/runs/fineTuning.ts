@@ -1,5 +1,5 @@
-// Fine-tuning with one or two images a replica: what should become of the batch norms of a net that
-// was trained before? Detection code freezes them, since so few images have statistics of no use;
+// Fine-tuning with one or two images per replica: what to do with the batch norms of a pretrained
+// net? Detection code freezes them, since statistics of so few images are of no use;
 // SyncBN has those of all replicas. A run trains a net on half of the classes with large batches,
 // then fine-tunes it on the other half in each way, on images like those before and on negatives.
 
@@ -10,7 +10,7 @@ import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import { batchesFrom } from '../engine/choices.ts';
-import { choiceIn, numberIn, seedsOf } from '../engine/compare.ts';
+import { batchAndSeedIn, choiceIn, numberIn, seedsOf } from '../engine/compare.ts';
 import type {
   Experiment,
   ExperimentOptions,
@@ -162,11 +162,9 @@ function fineTune(of: FineTuning, context: RunContext): Promise<LossCurve> {
       dataset: target,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps,
       windowSteps: Math.ceil(steps / LOSS_WINDOWS),
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -178,15 +176,14 @@ export const fineTuning: Experiment = {
   name: 'fine-tuning',
   title: 'Fine-tuning with frozen batch norm or SyncBN',
   hypothesis:
-    'With one or two images a replica batch norm of each replica spoils a net that was trained ' +
-    'before; freezing its batch norms avoids that, and does as well as SyncBN as long as images ' +
-    'are like those before.',
+    'With one or two images per replica, local batch norm spoils a pretrained net. Freezing its ' +
+    'batch norms avoids that, and does as well as SyncBN if the images are like those before.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: {
-    model: 'its net is built twice, for the classes before and for those after',
+    model: 'it builds its net twice, for the classes before and after',
     lr: true,
     'replica-batches': true,
-    norms: 'it compares what becomes of batch norms, not norms',
+    norms: 'it compares what happens to batch norms, not norms',
     epochs: true,
   },
   plan,

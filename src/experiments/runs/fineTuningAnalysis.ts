@@ -32,9 +32,9 @@ export const WAYS = ['sync', 'local', 'statistics', 'frozen'] as const;
 export type Way = (typeof WAYS)[number];
 const TITLES: Readonly<Record<Way, string>> = {
   sync: 'SyncBN',
-  local: 'local BN',
+  local: 'local batch norm',
   statistics: 'frozen statistics',
-  frozen: 'frozen BN',
+  frozen: 'frozen batch norm',
 };
 
 export const TARGETS = ['alike', 'negative'] as const;
@@ -58,15 +58,15 @@ export function analyse(results: readonly RunResult[], options: ExperimentOption
     ),
     notes: [
       'The net is trained with SyncBN and batches of 64 on the second half of the classes, then ' +
-        'fine-tuned on samples of the first half with a new last layer: in each way from the ' +
-        'same weights, with the same batches. All layers train in all ways but for the parts of ' +
-        'batch norms that are frozen.',
-      `${TITLES.statistics}: batch norms normalize by the running statistics of the net before, ` +
-        `which stay; weight and bias train. ${TITLES.frozen}: weight and bias stay, too, as in ` +
-        "torchvision's FrozenBatchNorm2d.",
-      'Negatives have dark and bright exchanged, but are standardized as the images before were. ' +
-        'Statistics from before are then those of other images.',
-      'The learning rate is the same for all ways, each of which was tried at three rates before.',
+        'fine-tuned on samples of the first half with a new last layer. Each variant starts from ' +
+        'the same weights and sees the same batches. All layers train, except for the frozen ' +
+        'parts of batch norms.',
+      'Frozen statistics: batch norms normalize with the running statistics of the pretrained ' +
+        'net, which do not change; weight and bias train. Frozen batch norm: weight and bias do ' +
+        "not change either, as in torchvision's FrozenBatchNorm2d.",
+      'Negatives swap dark and bright, but are standardized as the earlier images were. The ' +
+        'pretrained statistics are then those of other images.',
+      'The learning rate is the same for all variants. Each was tried at three rates before.',
     ],
   };
 }
@@ -80,7 +80,7 @@ function errorsOf(
   return bySeed(results, { target, replicaBatch }, (result) => numberOf(result, way));
 }
 
-const imagesOf = (batch: number): string => `${batch} image${batch === 1 ? '' : 's'} a replica`;
+const imagesOf = (batch: number): string => `${batch} image${batch === 1 ? '' : 's'} per replica`;
 
 function errorTable(
   results: readonly RunResult[],
@@ -157,7 +157,9 @@ function verdictsAt(
       ...{ a: side(a), b: side(b), claimed: 'below', ...shown },
     });
   const same: ClaimVerdict = judgeSame({
-    claim: `${where} ${TITLES.frozen} has the error of ${TITLES.sync}, within ${SAME_POINTS} point`,
+    claim:
+      `${where} ${TITLES.frozen} has the same error as ${TITLES.sync}, ` +
+      `within ${SAME_POINTS} point`,
     ...{ a: side('frozen'), b: side('sync'), margin: SAME_POINTS, ...shown },
   });
   return [

@@ -8,13 +8,14 @@ import type { Trainer } from '../../runtime/trainer.ts';
 import {
   COMPARED_NORMS,
   type ComparedNorm,
-  netSettings,
   netWith,
   normsAgainst,
   oneBatchFrom,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   choiceIn,
@@ -25,7 +26,6 @@ import {
   type Measure,
   numberIn,
   numberOf,
-  seedsOf,
   select,
 } from '../engine/compare.ts';
 import type {
@@ -43,6 +43,7 @@ import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { LOSS_LIMIT, trainCurve } from './lossCurve.ts';
 import { NORM_TITLES, plainPerceptron, purposeOf } from './plainNets.ts';
+import { runsByNorm } from './runsByNorm.ts';
 
 /** How the layers are made. The first two lose signal with depth, the third keeps it at first. */
 const CASES = {
@@ -83,26 +84,15 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
   const batch = { replicas: REPLICAS, replicaBatch };
   const size = { ...own, steps: stepsFrom(options, REPLICAS * replicaBatch, own.steps) };
-  const { lr: rate = RATE } = options;
-  const norms = normsOf(options);
-  return seedsOf(options).flatMap((seed) =>
-    casesOf(options).flatMap((name) =>
-      norms.map((norm) => ({
-        label: `${titleOf(name)}, ${NORM_TITLES[norm]}, seed ${seed}`,
-        settings: {
-          data: options.data,
-          ...netSettings(options),
-          case: name,
-          norm,
-          rate,
-          ...batch,
-          ...size,
-          seed,
-        },
-        cost: norm === 'none' ? size.steps : 1.5 * size.steps,
-      })),
-    ),
-  );
+  return runsByNorm(options, {
+    norms: normsOf(options),
+    cases: casesOf(options).map((name) => ({
+      labelOf: (norm) => `${titleOf(name)}, ${norm}`,
+      settings: { case: name, rate: options.lr ?? RATE },
+    })),
+    settings: { ...batch, ...size },
+    costOf: (norm) => (norm === 'none' ? size.steps : 1.5 * size.steps),
+  });
 }
 
 function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
@@ -125,11 +115,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     {
       model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: numberIn(settings, 'rate') }),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps: numberIn(settings, 'steps'),
       windowSteps: sampleSteps,
-      seed: numberIn(settings, 'seed'),
       diagnosticsEvery: sampleSteps,
       onWindow: (trainer) =>
         samples.push(context.net === undefined ? hiddenNorms(trainer) : weightNorms(trainer)),
@@ -285,13 +273,13 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     ]),
     notes: [
       (options.net === undefined
-        ? 'Layers 2 to depth are compared, which all have weights of one shape. '
+        ? 'Only hidden layers from the second on are compared: their weights have one shape. '
         : 'Layers may differ in shape, so the root mean square of each gradient is compared, ' +
           'over all weights with several axes, in the order of the layers. ') +
-        `A gradient of 0 is taken for ${SMALLEST_NORM}.`,
+        `A gradient of 0 counts as ${SMALLEST_NORM}.`,
       'Batch norm makes the loss independent of the scale of the weights before it, so its ' +
-        'gradients are in inverse proportion to that scale; ratios between layers of one init ' +
-        'are comparable all the same.',
+        'gradients are inversely proportional to that scale. Ratios between layers with the same ' +
+        'init can still be compared.',
     ],
   };
 }
@@ -301,16 +289,10 @@ export const gradientFlow: Experiment = {
   name: 'gradient-flow',
   title: 'Gradient norms by depth',
   hypothesis:
-    'In a deep plain net gradients vanish on their way to the first layers; with batch norm ' +
+    'In a deep plain net, gradients vanish on their way to the first layers. With batch norm ' +
     'they do not, and the net learns.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
-  choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,

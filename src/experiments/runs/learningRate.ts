@@ -2,34 +2,28 @@
 // and without, on a grid of powers of 2. A rate trains when the loss at the end of a short run is
 // below a share of ln(classes), the loss of guessing.
 
-import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import {
-  COMPARED_NORMS,
   type ComparedNorm,
-  netSettings,
-  netWith,
   normsAgainst,
   oneBatchFrom,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
-  choiceIn,
   curve,
   judge,
   type Measure,
   numberIn,
   numberOf,
   type SeedValues,
-  seedsOf,
 } from '../engine/compare.ts';
 import type {
   Analysis,
   Experiment,
   ExperimentOptions,
-  NetContext,
-  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
@@ -37,7 +31,8 @@ import type {
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
-import { capitalized, NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { capitalized, convNetWith, NORM_TITLES, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { runsByNorm } from './runsByNorm.ts';
 
 /** Exponents of 2. */
 const FULL = { from: -5, to: 4, stepOf: 0.5, steps: 160, tailSteps: 40 };
@@ -62,33 +57,18 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
   const steps = stepsFrom(options, REPLICAS * replicaBatch, own);
   const batch = { replicas: REPLICAS, replicaBatch };
-  const norms = normsOf(options);
-  return seedsOf(options).flatMap((seed) =>
-    exponentsOf(options).flatMap((exponent) =>
-      norms.map((norm) => ({
-        label: `${NORM_TITLES[norm]}, rate 2^${exponent}, seed ${seed}`,
-        settings: {
-          data: options.data,
-          ...netSettings(options),
-          norm,
-          exponent,
-          ...batch,
-          steps,
-          tailSteps,
-          seed,
-        },
-        cost: steps,
-      })),
-    ),
-  );
+  return runsByNorm(options, {
+    norms: normsOf(options),
+    cases: exponentsOf(options).map((exponent) => ({
+      labelOf: (norm) => `${norm}, rate 2^${exponent}`,
+      settings: { exponent },
+    })),
+    settings: { ...batch, steps, tailSteps },
+    costOf: () => steps,
+  });
 }
 
-function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
-  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
-  const purpose = purposeOf(context.dataset);
-  const own = () => plainConvNet({ ...purpose, norm, stages: SHALLOW_STAGES });
-  return [netWith(context, norm, own)];
-}
+const nets = convNetWith(SHALLOW_STAGES);
 
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
@@ -97,11 +77,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     {
       model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: 2 ** numberIn(settings, 'exponent') }),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps: numberIn(settings, 'steps'),
       windowSteps: numberIn(settings, 'tailSteps'),
-      seed: numberIn(settings, 'seed'),
     },
     context,
   );
@@ -195,12 +173,12 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
       ),
     notes: [
       `A rate trains when the mean loss of the last steps is below ${TRAINED_SHARE} ln(classes), ` +
-        'half that of guessing. A loss that is not a number counts as one that is very large.',
+        'half that of guessing. A loss that is not a number counts as very large.',
       'The largest rate that trains is the last one before the first that does not.',
       ...atTop.map(
         (norm) =>
-          `With ${NORM_TITLES[norm]} some seeds train at the largest rate of the grid, ` +
-          `${2 ** top}: theirs is a lower bound.`,
+          `With ${NORM_TITLES[norm]}, some seeds train at the largest rate of the grid, ` +
+          `${2 ** top}, so their value is a lower bound.`,
       ),
     ],
   };
@@ -210,15 +188,9 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
 export const learningRate: Experiment = {
   name: 'learning-rate',
   title: 'The largest learning rate that trains',
-  hypothesis: 'With batch norm a net still trains at learning rates at which it fails without.',
+  hypothesis: 'With batch norm, a net still trains at learning rates at which it fails without.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
-  choices: {
-    model: true,
-    lr: 'the largest that trains is what it looks for',
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: { ...TRAINING_CHOICES, lr: 'it looks for the largest that trains' },
   plan,
   nets,
   run,

@@ -1,4 +1,4 @@
-// Replicas with samples of their own: batch norm of each replica, SyncBN and group norm where every
+// Replicas with samples of their own: local batch norm, SyncBN and group norm where every
 // replica sees all classes, a mixture of its own (Hsu, Qi and Brown 2019), or few classes (McMahan
 // et al. 2017). The same samples are also evaluated, so that what evaluation costs is told from
 // what training does.
@@ -8,7 +8,7 @@ import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import type { SplitName } from '../../train/context.ts';
-import { netSettings, oneBatchFrom } from '../engine/choices.ts';
+import { netSettings, oneBatchFrom, TRAINING_CHOICES } from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -35,9 +35,10 @@ import type {
   RunSpec,
 } from '../engine/experiment.ts';
 import { type RunValues, resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
-import { smallBatchNet, TITLES } from './smallBatchSetup.ts';
+import { capitalized, REPLICA_NORM_TITLES } from './plainNets.ts';
+import { smallBatchNet } from './smallBatchSetup.ts';
 
 const NORMS = ['local', 'sync', 'group'] as const;
 type Norm = (typeof NORMS)[number];
@@ -69,7 +70,7 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   return seedsOf(options).flatMap((seed) =>
     SHARDS.flatMap((shards) =>
       NORMS.map((norm) => ({
-        label: `${TITLES[norm]}, ${shards}, seed ${seed}`,
+        label: `${REPLICA_NORM_TITLES[norm]}, ${shards}, seed ${seed}`,
         settings: {
           data: options.data,
           ...netSettings(options),
@@ -94,23 +95,16 @@ function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] 
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
   const norm = choiceIn(settings, 'norm', NORMS);
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
-  const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));
+  const { training, stepsPerEpoch } = epochsIn(settings, context.dataset);
   const values: Record<string, number> = {};
   const result = await trainCurve(
     {
       model: nets(settings, context)[0]!,
-      dataset: someTrain(context.dataset, samples),
+      ...training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
       shards: choiceIn(settings, 'shards', SHARDS),
-      replicas,
-      replicaBatch,
-      steps: stepsPerEpoch * numberIn(settings, 'epochs'),
       windowSteps: stepsPerEpoch,
-      seed: numberIn(settings, 'seed'),
       onProgress({ kind, accuracy }) {
         if (kind === 'epoch') values.trainingError = 1 - accuracy;
       },
@@ -161,18 +155,18 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         caption: 'Test error in %, means over the seeds with 95 % intervals',
         columns: ['norm', ...SHARDS],
         rows: NORMS.map((norm) => [
-          TITLES[norm],
+          REPLICA_NORM_TITLES[norm],
           ...SHARDS.map((shards) => cell(of('test', norm, shards), 2)),
         ]),
       },
       {
         caption:
-          'The same training samples in %: as they are trained, in the last epoch, and ' +
-          'as they are evaluated; and the test error with the statistics of PreciseBN',
+          'Error in % on the same training samples, during the last epoch and in evaluation; and ' +
+          'the test error with the statistics of PreciseBN',
         columns: ['norm', 'shards', 'in training', 'evaluated', 'gap', 'test, PreciseBN'],
         rows: NORMS.flatMap((norm) =>
           SHARDS.map((shards) => [
-            TITLES[norm],
+            REPLICA_NORM_TITLES[norm],
             shards,
             ...(['training', 'train', 'gap'] as const).map((name) =>
               cell(of(name, norm, shards), 2),
@@ -189,14 +183,14 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         `${oneBatchFrom(options, REPLICA_BATCH)} samples; SGD with momentum ${MOMENTUM}, rate ` +
         `${options.lr ?? RATE}, a cosine schedule. The net is ${net}.`,
       'iid: every replica sees all classes. dirichlet:0.3: each draws a mixture of the classes. ' +
-        'by-class: sorted by class and cut, so that a replica has one or two of ten. A global ' +
-        'batch has the same classes in all three, up to chance.',
-      'In training, batch norm of each replica normalizes a sample by others of its classes, ' +
-        'which tell the net what class it is; in evaluation, running statistics are of all ' +
-        'replicas. The gap between both errors of the same training samples is what that costs; ' +
-        'the weights move a little within the last epoch, too.',
-      `PreciseBN measures mean and variance of all samples of ${MEASURED_BATCHES} batches ` +
-        'together, with the final weights.',
+        'by-class: samples are sorted by class and cut, so that a replica has one or two of ten. ' +
+        'The classes of a global batch are the same in all three, up to chance.',
+      'In training, local batch norm normalizes a sample with others of its classes, which tells ' +
+        'the net the class. In evaluation, it uses the running statistics of all replicas. The ' +
+        'gap between the two errors on the same training samples shows the cost; it includes ' +
+        'that the weights still move a little during the last epoch.',
+      `PreciseBN measures mean and variance over all samples of ${MEASURED_BATCHES} batches ` +
+        'with the final weights.',
     ],
   };
 }
@@ -215,13 +209,13 @@ function plotsOf(of: Measured): readonly AnalysisPlot[] {
       caption: `Test error by what the replicas see: ${places}.`,
       plot: {
         ...axes,
-        title: 'What shards of few classes cost',
-        series: NORMS.map((norm) => line(TITLES[norm], 'test', norm)),
+        title: 'The cost of shards with few classes',
+        series: NORMS.map((norm) => line(REPLICA_NORM_TITLES[norm], 'test', norm)),
       },
     },
     {
       file: 'evaluation',
-      caption: `Batch norm of each replica on its training samples, and PreciseBN: ${places}.`,
+      caption: `Local batch norm on its training samples, and PreciseBN: ${places}.`,
       plot: {
         ...axes,
         title: 'Training goes well, evaluation does not',
@@ -239,14 +233,16 @@ function plotsOf(of: Measured): readonly AnalysisPlot[] {
 function verdictsOf(of: Measured): readonly ClaimVerdict[] {
   const shown = { digits: 2, unit: '%' } as const;
   const side = (norm: Norm, shards: Kind, measure: MeasureName = 'test') => ({
-    name: `${TITLES[norm]}, ${shards}`,
+    name: `${REPLICA_NORM_TITLES[norm]}, ${shards}`,
     values: of(measure, norm, shards),
   });
   const above = (claim: string, a: ReturnType<typeof side>, b: ReturnType<typeof side>) =>
     judge({ claim, a, b, claimed: 'above', ...shown });
   const flat = (norm: Norm): ClaimVerdict =>
     judgeSame({
-      claim: `${TITLES[norm]} by class has the error of iid shards, within ${SAME_POINTS} point`,
+      claim:
+        `${capitalized(REPLICA_NORM_TITLES[norm])} by class has the same error as with iid ` +
+        `shards, within ${SAME_POINTS} point`,
       a: side(norm, 'by-class'),
       b: side(norm, 'iid'),
       margin: SAME_POINTS,
@@ -254,31 +250,30 @@ function verdictsOf(of: Measured): readonly ClaimVerdict[] {
     });
   return [
     above(
-      'By class, batch norm of each replica has a larger error than with iid shards',
+      'By class, local batch norm has a larger error than with iid shards',
       side('local', 'by-class'),
       side('local', 'iid'),
     ),
     above(
-      'By class, batch norm of each replica has a larger error than SyncBN',
+      'By class, local batch norm has a larger error than SyncBN',
       side('local', 'by-class'),
       side('sync', 'by-class'),
     ),
     above(
-      'Mixtures already cost batch norm of each replica accuracy, against iid shards',
+      'Mixtures already cost local batch norm accuracy, compared with iid shards',
       side('local', 'dirichlet:0.3'),
       side('local', 'iid'),
     ),
     flat('sync'),
     flat('group'),
     above(
-      'Evaluation with running statistics is what suffers: by class, it raises the error of the ' +
+      'Evaluation with running statistics is what suffers: by class, it raises the error on the ' +
         'training samples more than with iid shards',
       side('local', 'by-class', 'gap'),
       side('local', 'iid', 'gap'),
     ),
     above(
-      'By class, exact statistics of the population (PreciseBN) lower the error of batch norm of ' +
-        'each replica',
+      'By class, exact population statistics (PreciseBN) lower the error of local batch norm',
       side('local', 'by-class'),
       { ...side('local', 'by-class', 'precise'), name: 'with PreciseBN' },
     ),
@@ -288,18 +283,14 @@ function verdictsOf(of: Measured): readonly ClaimVerdict[] {
 /** See docs/experiments/non-iid.md. */
 export const nonIid: Experiment = {
   name: 'non-iid',
-  title: 'Replicas that see few classes: batch norm of each replica, SyncBN and group norm',
+  title: 'Replicas that see few classes: local batch norm, SyncBN and group norm',
   hypothesis:
-    'Where each replica sees few classes, batch norm of each replica trains well but evaluates ' +
-    'badly, since its running statistics are of no batch that it has seen; SyncBN and group norm ' +
-    'are unaffected.',
+    'If each replica sees few classes, local batch norm trains well but evaluates badly, since ' +
+    'its running statistics match no batch that it has seen. SyncBN and group norm are unaffected.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 2 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    epochs: true,
-    norms: 'its claims are about batch norm of each replica, SyncBN and group norm',
+    ...TRAINING_CHOICES,
+    norms: 'its claims are about local batch norm, SyncBN and group norm',
   },
   plan,
   nets,

@@ -11,6 +11,7 @@ import {
   normsAgainst,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   constantSide,
@@ -37,7 +38,7 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
-import { NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
+import { plainConvNet, purposeOf, REPLICA_NORM_TITLES } from './plainNets.ts';
 import { timeSteps } from './stepTimes.ts';
 
 const FULL = {
@@ -51,11 +52,6 @@ const QUICK = { replicaBatches: [2, 16], channels: [16], windows: 5, windowSampl
 const REPLICAS = 2;
 /** Stands for the widths of a caller's net. */
 const OWN_WIDTH = 0;
-
-const TITLES: Readonly<Record<ComparedNorm, string>> = {
-  ...NORM_TITLES,
-  sync: 'synchronized batch norm',
-};
 
 /** What is timed, `none` first. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
@@ -125,11 +121,9 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const times = await timeSteps(
     {
       models: nets(settings, context),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       windows,
       steps,
-      seed: numberIn(settings, 'seed'),
     },
     context,
   );
@@ -159,12 +153,11 @@ function stepMs(norm: ComparedNorm): Measure {
 }
 
 const NOTES = [
-  'The share is 1 - t(no norm) / t(norm) for medians of alternating windows. It is the ' +
-    'whole cost of normalizing, forward and backward, not of the statistics alone. The net ' +
-    'without a norm has biases instead, whose time is not added.',
-  'A seed is a repetition here. These are times: they change from machine to machine, and ' +
-    'with what else the machine does.',
-  'Synchronizing means something only with two threads or more.',
+  'The share is 1 - t(no norm) / t(norm) for medians of alternating windows. It covers all of ' +
+    'normalization, forward and backward, not only the statistics. The net without a norm has ' +
+    'biases instead, and their time is not added.',
+  'A seed is only a repetition here. Times differ between machines and with other load.',
+  'Synchronization costs something only with two threads or more.',
 ];
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
@@ -204,12 +197,12 @@ function timeTable(
   places: readonly { readonly channels: number; readonly replicaBatch: number }[],
 ): AnalysisTable {
   return {
-    caption: 'Time of a step, and the share of it that is there for the norm',
+    caption: 'Step time, and the share that the norm takes',
     columns: [
       'channels',
       'batch',
-      ...norms.map((norm) => `${TITLES[norm]}, ms`),
-      ...norms.slice(1).map((norm) => `${TITLES[norm]}, share`),
+      ...norms.map((norm) => `${REPLICA_NORM_TITLES[norm]}, ms`),
+      ...norms.slice(1).map((norm) => `${REPLICA_NORM_TITLES[norm]}, share`),
     ],
     rows: places.map((place) => [
       place.channels === OWN_WIDTH ? 'its own' : place.channels,
@@ -223,15 +216,15 @@ function timeTable(
 function sharePlot({ norms, of, widest, replicaBatches }: Shares): AnalysisPlot {
   return {
     file: 'share',
-    caption: `Share of the step by samples of a replica${inWidth(widest)}`,
+    caption: `Share of the step by per-replica batch size${inWidth(widest)}`,
     plot: {
       title: 'Share of the training step that the norm takes',
-      xLabel: 'samples of a replica',
+      xLabel: 'per-replica batch size',
       yLabel: 'share of the step, %',
       xScale: 'log',
       series: norms.slice(1).map((norm) =>
         curve(
-          TITLES[norm],
+          REPLICA_NORM_TITLES[norm],
           replicaBatches.map((x) => ({ x, values: [...of(norm, x).values()] })),
         ),
       ),
@@ -258,16 +251,16 @@ function verdictsOf(shares: Shares): readonly ClaimVerdict[] {
     judge({
       claim: `Batch norm takes a tenth of the step or more (${at(largest)})`,
       claimed: 'above',
-      a: { name: TITLES.local, values: local },
+      a: { name: REPLICA_NORM_TITLES.local, values: local },
       b: constantSide('a tenth', local, 10),
       ...shown,
     });
   const ofSync = (): readonly ClaimVerdict[] => [
     judge({
-      claim: `Synchronizing it costs time on top (${at(smallest)})`,
+      claim: `Synchronizing it costs extra time (${at(smallest)})`,
       claimed: 'above',
-      a: { name: TITLES.sync, values: of('sync', smallest) },
-      b: { name: TITLES.local, values: of('local', smallest) },
+      a: { name: REPLICA_NORM_TITLES.sync, values: of('sync', smallest) },
+      b: { name: REPLICA_NORM_TITLES.local, values: of('local', smallest) },
       ...shown,
     }),
     judge({
@@ -282,8 +275,8 @@ function verdictsOf(shares: Shares): readonly ClaimVerdict[] {
     judge({
       claim: `Group norm, which shares nothing, is cheaper (${at(smallest)})`,
       claimed: 'below',
-      a: { name: TITLES.group, values: of('group', smallest) },
-      b: { name: TITLES.sync, values: of('sync', smallest) },
+      a: { name: REPLICA_NORM_TITLES.group, values: of('group', smallest) },
+      b: { name: REPLICA_NORM_TITLES.sync, values: of('sync', smallest) },
       ...shown,
     });
   return [
@@ -298,8 +291,8 @@ export const overhead: Experiment = {
   name: 'overhead',
   title: 'What normalizing costs',
   hypothesis:
-    'Batch norm takes a noticeable share of the step; synchronizing it costs more on top, most ' +
-    'of all with small batches.',
+    'Batch norm takes a noticeable share of the step; synchronizing it costs extra time, most of ' +
+    'all with small batches.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   choices: {
     model: true,

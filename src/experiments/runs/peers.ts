@@ -131,22 +131,22 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     ],
     verdicts: verdictsOf(conventions, errors),
     notes: [
-      'The others are imitated by their formulas in float32, with sums in pairs; none of them ' +
-        `runs here. syncbn runs: its norms for direct use, a thread for each rank. ${CHANNELS} ` +
-        'channels of normal values; the worst channel of all seeds counts.',
+      'Other systems are imitated by their formulas in float32, with pairwise sums; none of them ' +
+        'runs here. syncbn itself runs, through its norms for direct use with a thread for each ' +
+        `rank. ${CHANNELS} channels of normal values; the worst channel of all seeds counts.`,
       'The exact result is float64 over all values together. Its running variance is unbiased, ' +
-        'its gradient that of the mean loss over all samples; the gradient is that of the ' +
-        "norm's weight, as the optimizer sees it. Running statistics take in all of the batch.",
-      'Sizes that differ, and ranks without values, are cases that some of these systems leave ' +
-        'to the user: Flax needs equal shapes on all devices, and Detectron2 refuses an empty ' +
-        'rank but for its mode N. "not finite" says what their formulas give.',
+        "and its gradient is that of the mean loss over all samples, for the norm's weight, as " +
+        'the optimizer sees it. Running statistics take the whole batch.',
+      'Some of these systems leave uneven sizes and empty ranks to the user: Flax needs equal ' +
+        'shapes on all devices, and Detectron2 refuses an empty rank except in its mode N. ' +
+        '"not finite" is what their formulas give.',
     ],
   };
 }
 
 function rulesTable(conventions: readonly Convention[]): AnalysisTable {
   return {
-    caption: 'How the others compute',
+    caption: 'How other systems compute',
     columns: ['system', 'statistics', 'ranks weigh', 'running variance', 'gradient'],
     rows: conventions.map(({ title, words }) => [
       title,
@@ -198,8 +198,8 @@ function meanPlot(
   return {
     file: error,
     caption:
-      'The worst of 16 channels and all seeds, by how large the mean is against the standard ' +
-      'deviation. Errors that are 0 or not finite are left out.',
+      'The worst of 16 channels and all seeds, by the ratio of mean to standard deviation. ' +
+      'Errors that are 0 or not finite are left out.',
     plot: {
       title: `Large means: ${yLabel}`,
       xLabel: 'mean / standard deviation',
@@ -242,7 +242,7 @@ function verdictsOf(conventions: readonly Convention[], errors: ErrorsOf): reado
   };
   const squares = ({ words }: Convention): boolean => words.statistic.startsWith('E[x^2]');
   const biased = ({ words }: Convention): boolean => words.running === 'biased';
-  const alike = ({ words }: Convention): boolean => words.ranks === 'alike';
+  const equally = ({ words }: Convention): boolean => words.ranks === 'equally';
   return [
     ...of(squares, {
       claim:
@@ -254,17 +254,17 @@ function verdictsOf(conventions: readonly Convention[], errors: ErrorsOf): reado
       claim: 'Welford in float32 does not: there the variance is right within 1 %',
       ...{ error: 'variance', where: large, below: 0.01 },
     }),
-    ...of(alike, {
-      claim: 'Ranks that weigh alike give another mean on uneven shards, by more than 5 % of std',
+    ...of(equally, {
+      claim: 'Equal weights of ranks give another mean on uneven shards, by more than 5 % of std',
       ...{ error: 'mean', where: { case: 'uneven' }, above: 0.05 },
     }),
-    ...of((convention) => !alike(convention), {
-      claim: 'Ranks that weigh by count do not: their mean is right within 1e-5 of std',
+    ...of((convention) => !equally(convention), {
+      claim: 'Weights by count do not: the mean is right within 1e-5 of std',
       ...{ error: 'mean', where: { case: 'uneven' }, below: 1e-5 },
     }),
     ...of(({ name }) => name === 'pytorch-ddp', {
       claim:
-        'With exact statistics, the mean of rank means is still another gradient on uneven ' +
+        'Even with exact statistics, the mean of rank means is another gradient on uneven ' +
         'shards, by more than 5 %',
       ...{ error: 'gradient', where: { case: 'uneven' }, above: 0.05 },
     }),
@@ -272,8 +272,8 @@ function verdictsOf(conventions: readonly Convention[], errors: ErrorsOf): reado
       claim: 'A biased running variance is too small by an eighth where a batch has 8 values',
       ...{ error: 'runningVar', where: { case: 'small' }, above: 0.12 },
     }),
-    ...of(alike, {
-      claim: 'Ranks without values leave systems whose ranks weigh alike without finite outputs',
+    ...of(equally, {
+      claim: 'With empty ranks, systems with equal weights of ranks have no finite outputs',
       ...{ error: 'output', where: { case: 'empty' }, above: ERROR_LIMIT / 2 },
     }),
     oursVerdict(errors),
@@ -308,10 +308,10 @@ function oursVerdict(errors: ErrorsOf): ClaimVerdict {
 /** See docs/experiments/peers.md. */
 export const peers: Experiment = {
   name: 'peers',
-  title: 'What would others compute?',
+  title: 'What would other systems compute?',
   hypothesis:
-    'E[x^2] - E[x]^2 in float32 fails with large means, ranks that weigh alike with uneven ' +
-    'shards, and the mean of rank means is another gradient there, whatever the statistics.',
+    'E[x^2] - E[x]^2 in float32 fails with large means, and equal weights of ranks fail with ' +
+    'uneven shards. There the mean of rank means is a different gradient, whatever the statistics.',
   defaults: { data: 'synthetic', quickData: 'synthetic', seeds: 5, quickSeeds: 3 },
   choices: {
     conventions: true,

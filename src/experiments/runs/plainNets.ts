@@ -13,7 +13,9 @@ import { flatten } from '../../nn/specs/flatten.ts';
 import { linear } from '../../nn/specs/linear.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../nn/specs/norms.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
-import type { ComparedNorm } from '../engine/choices.ts';
+import { COMPARED_NORMS, type ComparedNorm, netWith } from '../engine/choices.ts';
+import { choiceIn } from '../engine/compare.ts';
+import type { Experiment } from '../engine/experiment.ts';
 
 export type PlainActivation = 'relu' | 'sigmoid' | 'tanh';
 
@@ -32,6 +34,9 @@ export const NORM_TITLES: Readonly<Record<ComparedNorm, string>> = {
   layer: 'layer norm',
   instance: 'instance norm',
 };
+
+/** The same where replicas have samples of their own. */
+export const REPLICA_NORM_TITLES = { ...NORM_TITLES, sync: 'SyncBN' };
 
 /** A title at the beginning of a sentence. */
 export function capitalized(title: string): string {
@@ -143,6 +148,16 @@ export function plainConvNet(options: ConvNetOptions): LayerSpec {
     features = hidden;
   }
   return sequential([...layers, linear(features, classes)]);
+}
+
+/** The `nets` of an experiment that trains {@link plainConvNet}, or the caller's net, with the norm
+ * of the settings. */
+export function convNetWith(stages: readonly ConvStage[]): NonNullable<Experiment['nets']> {
+  return (settings, context) => {
+    const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
+    const own = () => plainConvNet({ ...purposeOf(context.dataset), norm, stages });
+    return [netWith(context, norm, own)];
+  };
 }
 
 const ACTIVATIONS = { relu, sigmoid, tanh } as const;

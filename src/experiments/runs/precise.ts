@@ -6,7 +6,7 @@
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
-import { batchesFrom, netSettings, netWith } from '../engine/choices.ts';
+import { batchesFrom, netSettings, netWith, TRAINING_CHOICES } from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -30,7 +30,7 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { evaluateCountedIn } from './countedIn.ts';
 import { trainCurve } from './lossCurve.ts';
 import { LONG_STAGES, plainConvNet, purposeOf } from './plainNets.ts';
@@ -89,25 +89,17 @@ function nets(_settings: PlainRecord, context: NetContext): readonly LayerSpec[]
 }
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
-  const steps = Math.floor(samples / (replicas * replicaBatch)) * numberIn(settings, 'epochs');
-  const dataset = someTrain(context.dataset, samples);
+  const { training } = epochsIn(settings, context.dataset);
   const errors: Record<Way, number> = { running: 0, precise: 0, corrected: 0 };
   const result = await trainCurve(
     {
       model: nets(settings, context)[0]!,
-      dataset,
+      ...training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
-      replicas,
-      replicaBatch,
-      steps,
       windowSteps: WINDOW_STEPS,
-      seed: numberIn(settings, 'seed'),
       async atEnd(trainer) {
         errors.running = await errorOf(trainer);
-        const { accuracy } = await evaluateCountedIn(trainer, dataset);
+        const { accuracy } = await evaluateCountedIn(trainer, training.dataset);
         errors.corrected = 100 * (1 - accuracy);
         await trainer.preciseBatchNorm({ batches: numberIn(settings, 'measuredBatches') });
         errors.precise = await errorOf(trainer);
@@ -149,7 +141,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
   return {
     tables: [
       {
-        caption: 'Test error in % by what is evaluated with, 95 % intervals over the seeds',
+        caption: 'Test error in % by the statistics in evaluation, 95 % intervals over the seeds',
         columns: ['per-replica batch size', ...WAYS.map((way) => TITLES[way])],
         rows: batches.map((batch) => [batch, ...WAYS.map((way) => cell(errors(way, batch), 2))]),
       },
@@ -159,7 +151,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         file: 'error',
         caption: 'Test error of local batch norm by per-replica batch size.',
         plot: {
-          title: 'What batch norm is evaluated with',
+          title: 'Evaluation statistics of local batch norm',
           xLabel: 'per-replica batch size',
           yLabel: 'test error, %',
           xScale: 'category',
@@ -173,17 +165,17 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
       },
     ],
     verdicts: [
-      better('precise', smallest, `At batch ${smallest} PreciseBN has the lower error`),
+      better('precise', smallest, `At batch ${smallest}, PreciseBN has the lower error`),
       better(
         'corrected',
         smallest,
-        `At batch ${smallest} counting the sample in has the lower error`,
+        `At batch ${smallest}, counting the sample in has the lower error`,
       ),
       ...(largest === smallest
         ? []
-        : [better('precise', largest, `At batch ${largest} PreciseBN has the lower error`)]),
+        : [better('precise', largest, `At batch ${largest}, PreciseBN has the lower error`)]),
       judge({
-        claim: `At batch ${smallest} counting the sample in has a lower error than PreciseBN`,
+        claim: `At batch ${smallest}, counting the sample in has a lower error than PreciseBN`,
         a: side('corrected', smallest),
         b: side('precise', smallest),
         claimed: 'below',
@@ -192,11 +184,11 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
       }),
     ],
     notes: [
-      'The weights are the same in a row, so are the test samples. The learning rate does not ' +
-        'fall: running averages lag most while weights still move.',
+      'All values in a row use the same weights and test samples. The learning rate does not ' +
+        'fall, because running averages lag most while weights still move.',
       `PreciseBN measures mean and variance of ${MEASURED_BATCHES} training batches with the ` +
-        'final weights. In training a sample has the weight 1 / batch in the statistics that ' +
-        'normalize it; running averages leave it out. The correction counts it in with that ' +
+        'final weights. In training, a sample has the weight 1 / batch in the statistics that ' +
+        'normalize it. Running averages leave it out; the correction counts it in with that ' +
         'weight.',
     ],
   };
@@ -207,15 +199,12 @@ export const precise: Experiment = {
   name: 'precise',
   title: 'Running averages, PreciseBN and a correction for small batches',
   hypothesis:
-    'With few samples on each replica, evaluation with running averages is off: measured ' +
-    'population statistics, and counting the evaluated sample in, lower the error.',
+    'With few samples per replica, evaluation with running averages is off. Measuring the ' +
+    'population statistics, or counting the evaluated sample in, lowers the error.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
+    ...TRAINING_CHOICES,
     norms: 'only batch norm keeps running statistics, and only local ones are noisy',
-    epochs: true,
   },
   plan,
   nets,

@@ -2,19 +2,16 @@
 // by heart, with batch normalization, with group normalization, which has no noise of the batch,
 // and without. No weight decay and no augmentation, so that nothing else regularizes.
 
-import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import {
-  COMPARED_NORMS,
   type ComparedNorm,
-  netWith,
   normsAgainst,
   oneBatchFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
   bySeed,
   cell,
-  choiceIn,
   judge,
   listCurve,
   type Measure,
@@ -26,17 +23,15 @@ import type {
   Analysis,
   Experiment,
   ExperimentOptions,
-  NetContext,
-  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
-import { capitalized, NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { capitalized, convNetWith, NORM_TITLES, SHALLOW_STAGES } from './plainNets.ts';
 import { runsByNorm } from './runsByNorm.ts';
 
 const FULL = { samples: 1000, epochs: 30 };
@@ -44,8 +39,7 @@ const QUICK = { samples: 500, epochs: 12 };
 const REPLICAS = 4;
 const REPLICA_BATCH = 8;
 const RATE = 0.02;
-const NOISE_CLAIM =
-  'The noise of the batch regularizes: the gap of batch norm is below that of group norm';
+const NOISE_CLAIM = 'Batch noise regularizes: the gap of batch norm is below that of group norm';
 
 /** `none` and those that are compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
@@ -62,37 +56,23 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
   return runsByNorm(options, {
     norms: normsOf(options),
-    rate: options.lr ?? RATE,
+    cases: [{ settings: { rate: options.lr ?? RATE } }],
     settings: { ...batch, ...size },
     costOf: (norm) => (norm === 'none' ? 1 : 1.2),
   });
 }
 
-function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
-  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
-  const purpose = purposeOf(context.dataset);
-  const own = () => plainConvNet({ ...purpose, norm, stages: SHALLOW_STAGES });
-  return [netWith(context, norm, own)];
-}
+const nets = convNetWith(SHALLOW_STAGES);
 
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
-  const whole = context.dataset;
-  const samples = Math.min(numberIn(settings, 'samples'), whole.train.count);
-  const dataset = someTrain(whole, samples);
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));
+  const { training, stepsPerEpoch } = epochsIn(settings, context.dataset);
   const curve = await trainCurve(
     {
       model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: 0.9 }),
-      replicas,
-      replicaBatch,
-      steps: numberIn(settings, 'epochs') * stepsPerEpoch,
+      ...training,
       windowSteps: stepsPerEpoch,
-      seed: numberIn(settings, 'seed'),
-      dataset,
       evaluates: ['test', 'train'],
     },
     context,
@@ -181,10 +161,10 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         : []),
     ],
     notes: [
-      'Both errors are of the net as it evaluates, with running statistics, on the whole test ' +
-        'set and on all training samples. There is no weight decay, dropout or augmentation.',
-      'A gap can also be narrow because a net has not learned its training samples: read it ' +
-        'with the training error beside it.',
+      'Both errors are those of evaluation, with running statistics, on the whole test set and ' +
+        'on all training samples. There is no weight decay, dropout or augmentation.',
+      'A gap can also be narrow because a net has not learned its training samples: compare it ' +
+        'with the training error.',
     ],
   };
 }
@@ -194,16 +174,10 @@ export const regularization: Experiment = {
   name: 'regularization',
   title: 'The gap between training and test',
   hypothesis:
-    'On a small training set batch norm narrows the gap between training and test error, more ' +
-    'than group norm, since other samples of the batch add noise to its statistics.',
+    'On a small training set, batch norm narrows the gap between training and test error more ' +
+    'than group norm does, since other samples of the batch add noise to its statistics.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
-  choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,

@@ -1,27 +1,36 @@
-// The runs of the experiments that compare norms at one learning rate and batch: each norm with
-// each seed.
+// The runs of the experiments that compare norms: each case with each norm and each seed.
 
 import { type ComparedNorm, netSettings } from '../engine/choices.ts';
 import { seedsOf } from '../engine/compare.ts';
 import type { ExperimentOptions, PlainRecord, RunSpec } from '../engine/experiment.ts';
 import { NORM_TITLES } from './plainNets.ts';
 
+/** What all norms are compared in, such as a learning rate. */
+export interface NormCase {
+  /** The label of a run, but for its seed; default: the norm. */
+  readonly labelOf?: (norm: string) => string;
+  readonly settings: PlainRecord;
+}
+
 export function runsByNorm(
   options: ExperimentOptions,
   of: {
     readonly norms: readonly ComparedNorm[];
-    readonly rate: number;
+    readonly cases: readonly NormCase[];
     /** What else decides a run, the same in all. */
     readonly settings: PlainRecord;
     readonly costOf: (norm: ComparedNorm) => number;
   },
 ): readonly RunSpec[] {
-  const { norms, rate, settings, costOf } = of;
+  const { norms, cases, costOf } = of;
+  const whole = { data: options.data, ...netSettings(options) };
   return seedsOf(options).flatMap((seed) =>
-    norms.map((norm) => ({
-      label: `${NORM_TITLES[norm]}, seed ${seed}`,
-      settings: { data: options.data, ...netSettings(options), norm, rate, ...settings, seed },
-      cost: costOf(norm),
-    })),
+    cases.flatMap(({ labelOf = (norm) => norm, settings }) =>
+      norms.map((norm) => ({
+        label: `${labelOf(NORM_TITLES[norm])}, seed ${seed}`,
+        settings: { ...whole, norm, ...settings, ...of.settings, seed },
+        cost: costOf(norm),
+      })),
+    ),
   );
 }

@@ -1,7 +1,7 @@
 // Segmentation: a U-Net classes the pixels of scenes, of which a device holds one or two, as where
 // images are large. Batch norm then sees one or two images where each replica is alone, all of the
 // global batch where it is synchronized; group norm is unaffected. Evaluation is by running
-// statistics, and for batch norm of each replica also with the image counted in, as in training.
+// statistics, and for local batch norm also with the image counted in, as in training.
 
 import { UsageError } from '../../base/errors.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -19,8 +19,10 @@ import {
   netWith,
   normsAgainst,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   choiceIn,
@@ -51,7 +53,7 @@ import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { evaluateCountedIn } from './countedIn.ts';
 import { trainCurve } from './lossCurve.ts';
-import { TITLES } from './smallBatchSetup.ts';
+import { capitalized, REPLICA_NORM_TITLES } from './plainNets.ts';
 
 /** Images that a run trains on, so that a batch of half the size takes twice as many steps. */
 const IMAGES = { full: 32_000, quick: 12_000 };
@@ -59,7 +61,7 @@ const IMAGES = { full: 32_000, quick: 12_000 };
 const WINDOWS = 10;
 const REPLICAS = 8;
 const REPLICA_BATCHES = [2, 1];
-/** Before, each norm was tried with one seed, 1500 steps and one image a replica: rates 0.001,
+/** Before, each norm was tried with one seed, 1500 steps and one image per replica: rates 0.001,
  * 0.002, 0.005, 0.01 and 0.02 with a background of weight 0.1, and weights 0.05 and 0.2 with rate
  * 0.005. The rate was the best for SyncBN (39 %) and 4 points below the best for GroupNorm; BN of
  * each replica was at 11 to 16 % with all. */
@@ -69,7 +71,7 @@ const RATE = 0.005;
 const BACKGROUND_WEIGHT = 0.05;
 /** Of the U-Net's 32 channels at the top 8 are enough here. */
 const WIDTH = 0.25;
-const COUNTED_IN = `${TITLES.local}, image counted in`;
+const COUNTED_IN = `${REPLICA_NORM_TITLES.local}, image counted in`;
 /** Mean IoU, in points, within which two norms count as the same. */
 const MARGIN = 3;
 
@@ -86,7 +88,11 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
         const steps = stepsFrom(options, globalBatch, Math.floor(images / globalBatch));
         const run = { norm, rate: options.lr ?? RATE, replicas: REPLICAS, replicaBatch, steps };
         return {
-          label: `${TITLES[norm]}, ${imagesOf(replicaBatch)} a replica, seed ${seed}`,
+          label: [
+            REPLICA_NORM_TITLES[norm],
+            `${imagesOf(replicaBatch)} per replica`,
+            `seed ${seed}`,
+          ].join(', '),
           settings: { data: options.data, ...netSettings(options), ...run, seed },
           cost: steps * replicaBatch,
         };
@@ -133,11 +139,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
       loss: crossEntropy({ classWeights: [BACKGROUND_WEIGHT, ...others] }),
       optimizer: adam({ lr: numberIn(settings, 'rate') }),
       schedule: cosine(),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps,
       windowSteps: Math.ceil(steps / WINDOWS),
-      seed: numberIn(settings, 'seed'),
       atEnd: async (trainer) => {
         const { meanIou, accuracy } = await trainer.evaluate('test');
         scores = { meanIou: meanIou!, error: 1 - accuracy };
@@ -164,9 +168,9 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     tables: [
       {
         caption: 'Mean IoU on the test scenes, means over the seeds with 95 % intervals',
-        columns: ['norm', ...batches.map((batch) => `${imagesOf(batch)} a replica`)],
+        columns: ['norm', ...batches.map((batch) => `${imagesOf(batch)} per replica`)],
         rows: norms.flatMap((norm) => [
-          rowOf(TITLES[norm], norm, 'meanIou'),
+          rowOf(REPLICA_NORM_TITLES[norm], norm, 'meanIou'),
           ...(norm === 'local' ? [rowOf(COUNTED_IN, norm, 'countedIn')] : []),
         ]),
       },
@@ -175,15 +179,15 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
       scorePlot(results, norms, batches),
       {
         file: 'training-loss',
-        caption: `Training loss with ${imagesOf(smallest)} a replica, mean over the seeds`,
+        caption: `Training loss with ${imagesOf(smallest)} per replica, mean over the seeds`,
         plot: {
-          title: `Training loss, ${imagesOf(smallest)} a replica`,
+          title: `Training loss, ${imagesOf(smallest)} per replica`,
           xLabel: 'tenths of the training',
           yLabel: 'cross-entropy',
           yScale: 'log',
           series: norms.map((norm) =>
             listCurve(
-              TITLES[norm],
+              REPLICA_NORM_TITLES[norm],
               select(results, { norm, replicaBatch: smallest }),
               'losses',
               windows,
@@ -221,14 +225,14 @@ function scorePlot(
     );
   return {
     file: 'mean-iou',
-    caption: 'Mean IoU by the images of a replica; bars are 95 % intervals over the seeds.',
+    caption: 'Mean IoU by per-replica batch size; bars are 95 % intervals over the seeds.',
     plot: {
-      title: 'What nets find with few images on each device',
+      title: 'Mean IoU with few images per device',
       xLabel: 'per-replica batch size',
       xScale: 'category',
       yLabel: 'mean IoU, %',
       series: norms.flatMap((norm) => [
-        line(TITLES[norm], norm, 'meanIou'),
+        line(REPLICA_NORM_TITLES[norm], norm, 'meanIou'),
         ...(norm === 'local' ? [line(COUNTED_IN, norm, 'countedIn')] : []),
       ]),
     },
@@ -240,15 +244,15 @@ function verdictsAt(
   results: readonly RunResult[],
   norms: readonly ComparedNorm[],
 ): readonly ClaimVerdict[] {
-  const where = `With ${imagesOf(replicaBatch)} a replica`;
+  const where = `With ${imagesOf(replicaBatch)} per replica`;
   const side = (norm: ComparedNorm, measure: Score = 'meanIou') => ({
-    name: measure === 'meanIou' ? TITLES[norm] : COUNTED_IN,
+    name: measure === 'meanIou' ? REPLICA_NORM_TITLES[norm] : COUNTED_IN,
     values: scoresOf(results, norm, replicaBatch, measure),
   });
   const shown = { digits: 1, unit: 'points' };
   const more = (a: Side, b: Side): ClaimVerdict =>
     judge({
-      claim: `${where} ${a.name} finds more than ${b.name}`,
+      claim: `${where}, ${a.name} finds more than ${b.name}`,
       ...{ claimed: 'above', a, b, ...shown },
     });
   return [
@@ -259,8 +263,8 @@ function verdictsAt(
       ? [
           judgeSame({
             claim:
-              `${where} ${TITLES.sync} and ${TITLES.group} find as much, within ` +
-              `${MARGIN} points`,
+              `${where}, ${REPLICA_NORM_TITLES.sync} and ${REPLICA_NORM_TITLES.group} find as ` +
+              `much, within ${MARGIN} points`,
             ...{ margin: MARGIN, a: side('sync'), b: side('group'), ...shown },
           }),
         ]
@@ -273,33 +277,27 @@ function verdictsAt(
 }
 
 const NOTES = [
-  `${TITLES.local} trains by the statistics of each replica's own images and evaluates by ` +
-    'running ones, which are means over replicas and steps: with one image a replica these say ' +
-    'little of any image. The losses are those of training, where this does not show. ' +
-    `${COUNTED_IN}: the same weights, evaluated with each image counted into the statistics with ` +
-    'the weight that it had in training, which is all of it with one image a replica.',
+  `${capitalized(REPLICA_NORM_TITLES.local)} trains with the statistics of each replica's images ` +
+    'and evaluates with running ones, which are means over replicas and steps. With one image ' +
+    'per replica these say little about any image. The losses are those of training, which hide ' +
+    `this. ${capitalized(COUNTED_IN)}: the same weights, evaluated with each image counted into ` +
+    'the statistics with its weight in training, which is 1 with one image per replica.',
   'Mean IoU is the mean over the classes, background included, of intersection over union of ' +
     'predicted and true pixels, over all test scenes together. A net that calls everything ' +
     'background has 8 %.',
-  'Learning rate and weight of the background are the same for all norms, each of which was ' +
-    'tried with the same 7 settings before.',
+  'Learning rate and weight of the background are the same for all norms. Each was tried with ' +
+    'the same 7 settings before.',
 ];
 
 /** See docs/experiments/segmentation.md. */
 export const segmentation: Experiment = {
   name: 'segmentation',
-  title: 'Segmentation with one or two images a replica',
+  title: 'Segmentation with one or two images per replica',
   hypothesis:
-    'A U-Net that sees one or two images a replica finds fewer pixels with batch norm by replica ' +
-    'than with synchronized batch norm; group norm does as well as the latter.',
+    'A U-Net with one or two images per replica finds fewer pixels with local batch norm than ' +
+    'with SyncBN; group norm does as well as SyncBN.',
   defaults: { data: 'small-scenes', quickData: 'small-scenes', seeds: 6, quickSeeds: 3 },
-  choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,

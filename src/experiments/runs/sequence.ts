@@ -17,8 +17,10 @@ import {
   netSettings,
   netWith,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   choiceIn,
@@ -162,11 +164,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     {
       model: nets(settings, context)[0]!,
       optimizer: adam({ lr: numberIn(settings, 'rate') }),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps: numberIn(settings, 'steps'),
       windowSteps: numberIn(settings, 'windowSteps'),
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -180,12 +180,12 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
 const testError: Measure = (result) => 100 * numberOf(result, 'testError');
 
 const EPS_NOTE =
-  `Batch norm has eps ${EPS.batch}, layer norm the usual ${EPS.layer}. With the usual one ` +
-  'batch norm is far worse: where rows are nearly constant it blows up what little differs.';
+  `Batch norm has eps ${EPS.batch}, layer norm the usual ${EPS.layer}. With the usual eps, ` +
+  'batch norm is far worse: it blows up small differences in rows that are nearly constant.';
 const NOTE =
-  `A step always has ${GLOBAL_BATCH} samples; they are split among replicas whose batch ` +
-  'norms see their own samples only. So nothing but the statistics depends on the batch: ' +
-  'layer norm, which shares nothing between samples, computes the same but for rounding.';
+  `A step always has ${GLOBAL_BATCH} samples, split among replicas with local batch norms. Only ` +
+  'the statistics depend on the batch: layer norm, which shares nothing between samples, ' +
+  'computes the same except for rounding.';
 
 /** Test errors in %, by seed. */
 type ErrorsAt = (norm: Norm, replicaBatch: number) => SeedValues;
@@ -283,7 +283,7 @@ function verdictsOf(errors: ErrorsAt, batches: readonly number[]): readonly Clai
   });
   const shown = { claimed: 'above' as const, digits: 2, unit: '%' };
   const withSmall = judge({
-    claim: 'With a small batch layer norm has the lower error',
+    claim: 'With a small batch, layer norm has the lower error',
     a: side('batch', small),
     b: side('layer', small),
     ...shown,
@@ -304,7 +304,7 @@ function verdictsOf(errors: ErrorsAt, batches: readonly number[]): readonly Clai
     }),
     withSmall,
     judge({
-      claim: 'With a larger batch, too, layer norm has the lower error on sequences',
+      claim: 'With a larger batch, layer norm has the lower error on sequences, too',
       a: side('batch', large),
       b: side('layer', large),
       ...shown,
@@ -317,15 +317,12 @@ export const sequence: Experiment = {
   name: 'sequence',
   title: 'Batch norm and layer norm in a recurrent net',
   hypothesis:
-    'With statistics of each time step batch norm suffers when few samples share them, where ' +
-    'layer norm does not.',
+    'Batch norm with statistics for each time step suffers when few samples share them; layer ' +
+    'norm does not.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
+    ...TRAINING_CHOICES,
     norms: 'it compares batch norm and layer norm, which recurrent layers have',
-    epochs: true,
   },
   plan,
   nets,

@@ -17,17 +17,11 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
+import { REPLICA_NORM_TITLES } from './plainNets.ts';
 import { analyse } from './smallBatchAnalysis.ts';
-import {
-  MOMENTUM,
-  REPLICAS,
-  SINGLE_TITLE,
-  sizeFor,
-  smallBatchNet,
-  TITLES,
-} from './smallBatchSetup.ts';
+import { MOMENTUM, REPLICAS, SINGLE_TITLE, sizeFor, smallBatchNet } from './smallBatchSetup.ts';
 
 /** Windows of the loss curve in an epoch. */
 const WINDOWS = 2;
@@ -46,7 +40,7 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
     label:
       replicas === 1
         ? `${SINGLE_TITLE}, batch ${batch}, seed ${seed}`
-        : `${TITLES[norm]}, batch ${replicas} x ${batch}, seed ${seed}`,
+        : `${REPLICA_NORM_TITLES[norm]}, batch ${replicas} x ${batch}, seed ${seed}`,
     settings: {
       data: options.data,
       ...netSettings(options),
@@ -73,22 +67,14 @@ function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] 
 }
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
-  const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));
-  const steps = stepsPerEpoch * numberIn(settings, 'epochs');
+  const { training, stepsPerEpoch } = epochsIn(settings, context.dataset);
   const result = await trainCurve(
     {
       model: nets(settings, context)[0]!,
-      dataset: someTrain(context.dataset, samples),
+      ...training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
-      replicas,
-      replicaBatch,
-      steps,
       windowSteps: Math.ceil(stepsPerEpoch / WINDOWS),
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -96,17 +82,17 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const { error, loss } = result.test!;
   return {
     values: { testError: error, testLoss: loss, trainLoss: result.losses.at(-1)! },
-    timings: { trainMs: result.trainMs, stepMs: result.trainMs / steps },
+    timings: { trainMs: result.trainMs, stepMs: result.trainMs / training.steps },
   };
 }
 
 /** See docs/experiments/small-batch.md. */
 export const smallBatch: Experiment = {
   name: 'small-batch',
-  title: 'Small batches: batch norm of each replica, SyncBN and group norm',
+  title: 'Small batches: local batch norm, SyncBN and group norm',
   hypothesis:
-    'With few samples on each replica, batch norm of each replica loses accuracy; SyncBN keeps ' +
-    'that of one device with the whole batch; group norm does not depend on the batch.',
+    'With few samples per replica, local batch norm loses accuracy. SyncBN keeps the accuracy of ' +
+    'one device with the whole batch, and group norm does not depend on the batch.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: CHOICES,
   plan,

@@ -22,13 +22,13 @@ import type {
   ExperimentOptions,
   RunResult,
 } from '../engine/experiment.ts';
+import { capitalized, REPLICA_NORM_TITLES } from './plainNets.ts';
 import {
   MOMENTUM,
   REPLICAS,
   SINGLE_TITLE,
   type SmallBatchSize,
   sizeFor,
-  TITLES,
 } from './smallBatchSetup.ts';
 
 /** Percentage points that count as the same: a step in what one reads off such a curve. */
@@ -82,40 +82,40 @@ export function analyse(results: readonly RunResult[], options: ExperimentOption
 function notesOf(size: SmallBatchSize, { data, net, quick }: ExperimentOptions): readonly string[] {
   const { samples, epochs, smallest, rate, rateBatch } = size;
   return [
-    `${samples} samples of ${data} for ${epochs} epochs, ${REPLICAS} replicas with any ` +
-      `batch; SGD with momentum ${MOMENTUM}, a cosine schedule, and a learning rate of ${rate} ` +
-      `for batches of ${rateBatch} that falls with the batch. The error is that of the last ` +
-      'epoch on all test samples.',
+    `${samples} samples of ${data} for ${epochs} epochs, ${REPLICAS} replicas at every ` +
+      `batch size; SGD with momentum ${MOMENTUM}, a cosine schedule, and a learning rate of ` +
+      `${rate} for batches of ${rateBatch} that falls with the batch. The error is that of the ` +
+      'last epoch on all test samples.',
     ...(net === undefined ? OWN_NOTES : [netNote(net.name, quick)]),
-    `${SINGLE_TITLE} trains one replica with ${REPLICAS * smallest} samples: what SyncBN over ` +
-      `${REPLICAS} replicas of ${smallest} should equal. Both round differently, so that ` +
-      'single runs drift apart like runs with another seed.',
+    `${capitalized(SINGLE_TITLE)} trains one replica with ${REPLICAS * smallest} samples, and ` +
+      `SyncBN over ${REPLICAS} replicas of ${smallest} should equal it. They round differently, ` +
+      'so single runs drift apart, as runs with different seeds do.',
   ];
 }
 
 function netNote(name: string, quick: boolean): string {
   const cut = quick
-    ? ' Samples and epochs of quick runs are cut so that a large net ends in minutes, too; a ' +
-      'net that has learned little by then shows little.'
+    ? ' Quick runs use fewer samples and epochs, so that a large net finishes in minutes; a net ' +
+      'that has learned little by then shows little.'
     : '';
   return (
-    `Each norm takes the place of the batch norms of ${name}; everything else of the net stays ` +
-    `as it is, also a layer without a bias before a norm that was taken out.${cut}`
+    `Each norm replaces the batch norms of ${name}. The rest of the net stays the same, ` +
+    `including layers without a bias that were followed by a removed norm.${cut}`
   );
 }
 
 const OWN_NOTES = [
-  'Why this task and net: handwritten digits are so easy that all norms come out alike, so ' +
-    'it is Fashion-MNIST. Six convolutions down to 4x4 and a hidden linear layer, as many ' +
-    'image nets end, leave a replica as few values per channel as it has samples: two values ' +
-    'are always +1 and -1 when they are normalized, whatever they were.',
+  'Why this task and net: handwritten digits are so easy that all norms score the same, hence ' +
+    'Fashion-MNIST. The net has six convolutions down to 4x4 and, as many image nets do, a ' +
+    'hidden linear layer at the end. There a replica has one value per channel and sample, and ' +
+    'two values always normalize to +1 and -1.',
   'Published errors are those of ResNet-50 on ImageNet with 100 epochs: compare the shape, ' +
     'not the height.',
 ];
 
 function errorTable(errors: Errors, { norms, batches, smallest }: SmallBatchSize): AnalysisTable {
   const rowOf = (norm: ComparedNorm): readonly string[] => [
-    TITLES[norm],
+    REPLICA_NORM_TITLES[norm],
     ...batches.map((batch) => cell(errors.of(norm, batch), 2)),
   ];
   const { single } = errors;
@@ -134,8 +134,8 @@ function publishedTable({ batches }: SmallBatchSize): AnalysisTable {
     caption: 'Published: error in % of ResNet-50 on ImageNet, 8 GPUs (Wu and He 2018)',
     columns: ['per-replica batch size', ...batches.map(String)],
     rows: [
-      ['BN of each GPU', ...published(PUBLISHED.BN)],
-      ['GroupNorm', ...published(PUBLISHED.GN)],
+      ['local batch norm', ...published(PUBLISHED.BN)],
+      ['group norm', ...published(PUBLISHED.GN)],
     ],
   };
 }
@@ -148,7 +148,7 @@ function seriesOf(
   valuesAt: (batch: number) => SeedValues,
 ): PlotSeries {
   return curve(
-    TITLES[norm],
+    REPLICA_NORM_TITLES[norm],
     batches.map((batch) => ({ x: batch, values: [...valuesAt(batch).values()] })),
   );
 }
@@ -159,7 +159,7 @@ function errorPlot(errors: Errors, size: SmallBatchSize): AnalysisPlot {
     caption: 'Test error by per-replica batch size; bars are 95 % intervals over the seeds.',
     plot: {
       ...AXES,
-      title: 'What a small batch on each device costs',
+      title: 'The cost of small per-device batches',
       yLabel: 'test error, %',
       series: size.norms.map((norm) => seriesOf(norm, size, (batch) => errors.of(norm, batch))),
     },
@@ -179,16 +179,16 @@ function publishedPlot(errors: Errors, size: SmallBatchSize): AnalysisPlot {
   return {
     file: 'published',
     caption:
-      `How far the error lies above that at ${largest} samples, beside ResNet-50 on ImageNet ` +
-      '(Wu and He 2018).',
+      `How far the error is above that at ${largest} samples, compared with ResNet-50 on ` +
+      'ImageNet (Wu and He 2018).',
     plot: {
       ...AXES,
-      title: 'The shape beside the published one',
+      title: 'The shape compared with the published one',
       yLabel: `points above the error at ${largest}`,
       series: [
         ...norms.map((norm) => seriesOf(norm, size, (batch) => errors.rise(norm, size, batch))),
-        publishedRise('ResNet-50, BN', PUBLISHED.BN),
-        publishedRise('ResNet-50, GN', PUBLISHED.GN),
+        publishedRise('ResNet-50, local batch norm', PUBLISHED.BN),
+        publishedRise('ResNet-50, group norm', PUBLISHED.GN),
       ],
     },
   };
@@ -198,11 +198,11 @@ function verdictsOf(errors: Errors, size: SmallBatchSize): readonly ClaimVerdict
   const { norms, batches, largest, smallest } = size;
   const shown = { digits: 2, unit: '%' } as const;
   const side = (norm: ComparedNorm, batch: number) => ({
-    name: `${TITLES[norm]} at ${batch}`,
+    name: `${REPLICA_NORM_TITLES[norm]} at ${batch}`,
     values: errors.of(norm, batch),
   });
   const rise = (norm: ComparedNorm) => ({
-    name: `rise of ${TITLES[norm]}`,
+    name: `rise of ${REPLICA_NORM_TITLES[norm]}`,
     values: errors.rise(norm, size, smallest),
   });
   const has = (...wanted: readonly ComparedNorm[]): boolean =>
@@ -212,7 +212,7 @@ function verdictsOf(errors: Errors, size: SmallBatchSize): readonly ClaimVerdict
   if (has('local') && hasRange) {
     verdicts.push(
       judge({
-        claim: `Batch norm of each replica has a larger error at ${smallest} than at ${largest}`,
+        claim: `Local batch norm has a larger error at ${smallest} than at ${largest}`,
         a: side('local', smallest),
         b: side('local', largest),
         claimed: 'above',
@@ -223,7 +223,7 @@ function verdictsOf(errors: Errors, size: SmallBatchSize): readonly ClaimVerdict
   if (has('local', 'sync')) {
     verdicts.push(
       judge({
-        claim: `At ${smallest} samples batch norm of each replica has a larger error than SyncBN`,
+        claim: `At ${smallest} samples, local batch norm has a larger error than SyncBN`,
         a: side('local', smallest),
         b: side('sync', smallest),
         claimed: 'above',
@@ -235,8 +235,8 @@ function verdictsOf(errors: Errors, size: SmallBatchSize): readonly ClaimVerdict
     verdicts.push(
       judgeSame({
         claim:
-          `SyncBN over ${REPLICAS} replicas of ${smallest} has the error of batch norm on one ` +
-          `device with all ${REPLICAS * smallest}, within ${SAME_POINTS} points`,
+          `SyncBN over ${REPLICAS} replicas of ${smallest} has the same error as batch norm on ` +
+          `one device with all ${REPLICAS * smallest}, within ${SAME_POINTS} points`,
         a: side('sync', smallest),
         b: { name: SINGLE_TITLE, values: errors.single },
         margin: SAME_POINTS,
@@ -248,7 +248,7 @@ function verdictsOf(errors: Errors, size: SmallBatchSize): readonly ClaimVerdict
     verdicts.push(
       judgeSame({
         claim:
-          `GroupNorm is flat: its error at ${smallest} is that at ${largest}, within ` +
+          `Group norm is flat: its error at ${smallest} is the same as at ${largest}, within ` +
           `${SAME_POINTS} points`,
         a: side('group', smallest),
         b: side('group', largest),
@@ -260,7 +260,9 @@ function verdictsOf(errors: Errors, size: SmallBatchSize): readonly ClaimVerdict
   if (has('local', 'group') && hasRange) {
     verdicts.push(
       judge({
-        claim: `From ${largest} to ${smallest} GroupNorm's error rises less than batch norm's`,
+        claim:
+          `From ${largest} to ${smallest}, the error of group norm rises less than that of ` +
+          'local batch norm',
         a: rise('group'),
         b: rise('local'),
         claimed: 'below',

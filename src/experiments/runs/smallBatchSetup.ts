@@ -18,15 +18,7 @@ import { type ConvStage, type NetPurpose, plainConvNet, purposeOf } from './plai
 /** An instance norm has one value per channel in the net's hidden layer. */
 const OWN_NORMS: readonly ComparedNorm[] = ['local', 'sync', 'group', 'layer', 'none'];
 const DEFAULT_NORMS: readonly ComparedNorm[] = ['local', 'sync', 'group'];
-export const TITLES: Readonly<Record<ComparedNorm, string>> = {
-  local: 'local BN',
-  sync: 'SyncBN',
-  group: 'GroupNorm',
-  layer: 'LayerNorm',
-  instance: 'InstanceNorm',
-  none: 'no norm',
-};
-export const SINGLE_TITLE = 'BN on one device';
+export const SINGLE_TITLE = 'batch norm on one device';
 
 export const REPLICAS = 8;
 const FULL = { batches: [32, 16, 8, 4, 2], samples: 8000, epochs: 8 };

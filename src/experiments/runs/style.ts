@@ -5,21 +5,19 @@
 import { Purpose, RandomStream } from '../../base/random.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import {
-  COMPARED_NORMS,
   type ComparedNorm,
-  netWith,
   normsAgainst,
   oneBatchFrom,
   stepsFrom,
+  TRAINING_CHOICES,
 } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
-  choiceIn,
   curve,
   judge,
   listOf,
@@ -31,8 +29,6 @@ import type {
   Analysis,
   Experiment,
   ExperimentOptions,
-  NetContext,
-  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
@@ -40,7 +36,7 @@ import type {
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
-import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { convNetWith, NORM_TITLES, SHALLOW_STAGES } from './plainNets.ts';
 import { runsByNorm } from './runsByNorm.ts';
 
 /** How much is changed, from nothing to nearly all of the contrast. */
@@ -65,18 +61,13 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   const size = { ...own, steps: stepsFrom(options, REPLICAS * replicaBatch, own.steps) };
   return runsByNorm(options, {
     norms: normsOf(options),
-    rate: options.lr ?? RATE,
+    cases: [{ settings: { rate: options.lr ?? RATE } }],
     settings: { ...batch, ...size },
     costOf: () => 1,
   });
 }
 
-function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
-  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
-  const purpose = purposeOf(context.dataset);
-  const own = () => plainConvNet({ ...purpose, norm, stages: SHALLOW_STAGES });
-  return [netWith(context, norm, own)];
-}
+const nets = convNetWith(SHALLOW_STAGES);
 
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
@@ -87,11 +78,9 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     {
       model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: 0.9 }),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       steps: numberIn(settings, 'steps'),
       windowSteps: Math.ceil(numberIn(settings, 'steps') / 10),
-      seed: numberIn(settings, 'seed'),
       atEnd: async (trainer) => {
         for (const strength of STRENGTHS) {
           errors.push(await errorOn(trainer, dataset, { strength, tested }));
@@ -197,7 +186,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         .map((norm) =>
           judge({
             claim:
-              `Where contrast and brightness shift (strength ${STRONG}), ` +
+              `When contrast and brightness shift (strength ${STRONG}), ` +
               `${NORM_TITLES[norm]} loses less than batch norm`,
             claimed: 'below',
             a: fall(norm),
@@ -209,7 +198,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         ? [
             judge({
               claim:
-                'On images as in training instance norm has the higher error: it forgets contrast',
+                'On images as in training, instance norm has the higher error: it removes contrast',
               claimed: 'above',
               a: { name: NORM_TITLES.instance, values: errors('instance', 0) },
               b: { name: NORM_TITLES.sync, values: errors('sync', 0) },
@@ -219,10 +208,10 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         : []),
     ],
     notes: [
-      'Each test image x becomes c x + (1 - c) g, with a contrast c and a gray g of its own; ' +
-        'the same images for all nets. Nothing is clipped; bytes are rounded.',
-      'Convolutions pad with what the mean of the training images is, so even instance norm ' +
-        'sees the brightness along the border.',
+      'Each test image x becomes c x + (1 - c) g, with its own contrast c and gray g. All nets ' +
+        'see the same images. Nothing is clipped; bytes are rounded.',
+      'Convolutions pad with the mean of the training images, so even instance norm sees the ' +
+        'brightness along the border.',
     ],
   };
 }
@@ -230,18 +219,12 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
 /** See docs/experiments/style.md. */
 export const style: Experiment = {
   name: 'style',
-  title: 'Images of another contrast',
+  title: 'Images with another contrast',
   hypothesis:
     'When contrast and brightness of the images shift after training, instance norm loses less ' +
-    'than batch norm, at some price on images that do not shift.',
+    'than batch norm, at some cost on images that do not shift.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
-  choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
-    norms: true,
-    epochs: true,
-  },
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,

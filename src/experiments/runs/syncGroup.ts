@@ -6,8 +6,9 @@ import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
-import { netSettings, oneBatchFrom } from '../engine/choices.ts';
+import { netSettings, oneBatchFrom, TRAINING_CHOICES } from '../engine/choices.ts';
 import {
+  batchAndSeedIn,
   bySeed,
   cell,
   choiceIn,
@@ -35,7 +36,7 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { type ResultSchema, resultWith } from '../engine/resultSchema.ts';
-import { someTrain } from '../engine/samples.ts';
+import { epochsIn } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
 import { smallBatchNet } from './smallBatchSetup.ts';
 import { timeSteps } from './stepTimes.ts';
@@ -88,20 +89,13 @@ function modelOf(groupSize: number, context: NetContext): LayerSpec {
 }
 
 async function measureError(settings: PlainRecord, context: RunContext): Promise<RunValues> {
-  const replicas = numberIn(settings, 'replicas');
-  const replicaBatch = numberIn(settings, 'replicaBatch');
-  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
   const result = await trainCurve(
     {
       model: modelOf(numberIn(settings, 'groupSize'), context),
-      dataset: someTrain(context.dataset, samples),
+      ...epochsIn(settings, context.dataset).training,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
-      replicas,
-      replicaBatch,
-      steps: Math.floor(samples / (replicas * replicaBatch)) * numberIn(settings, 'epochs'),
       windowSteps: WINDOW_STEPS,
-      seed: numberIn(settings, 'seed'),
       evaluates: ['test'],
     },
     context,
@@ -118,11 +112,9 @@ async function measureTimes(settings: PlainRecord, context: RunContext): Promise
   const times = await timeSteps(
     {
       models: groups.map((groupSize) => modelOf(groupSize, context)),
-      replicas: numberIn(settings, 'replicas'),
-      replicaBatch: numberIn(settings, 'replicaBatch'),
+      ...batchAndSeedIn(settings),
       windows,
       steps: TIMED_STEPS,
-      seed: numberIn(settings, 'seed'),
     },
     context,
   );
@@ -154,10 +146,10 @@ const stepMs =
     timings[timeName(groupSize)]!;
 
 const NOTES = [
-  'Every run trains the same replicas with the same samples, rate and order; only how many ' +
-    'of them share statistics differs.',
-  'Times are those of this machine, where a sync is a barrier of threads and a few vectors ' +
-    'in shared memory. syncbn simulate says what it would be among devices.',
+  'Every run trains the same replicas with the same samples, rate and order. Runs differ only in ' +
+    'how many replicas share statistics.',
+  'Times are those of this machine, where a synchronization is a barrier of threads and a few ' +
+    'vectors in shared memory. syncbn simulate predicts the time among devices.',
 ];
 
 /** What was measured at a size of the sync group, by seed. */
@@ -196,7 +188,7 @@ function tableOf(
 ): AnalysisTable {
   return {
     caption: `${REPLICAS} replicas of ${replicaBatch} samples, 95 % intervals over the seeds`,
-    columns: ['sync group', 'samples in it', 'test error, %', 'ms a step', 'against no sync'],
+    columns: ['sync group', 'samples in it', 'test error, %', 'ms per step', 'vs. no sync'],
     rows: groups.map((groupSize) => [
       groupSize,
       groupSize * replicaBatch,
@@ -220,7 +212,7 @@ function plotsOf({ errors, times }: Measured, groups: readonly number[]): readon
       caption: 'Test error by the size of the sync group.',
       plot: {
         ...axes,
-        title: 'What sharing statistics gains',
+        title: 'The gain from sharing statistics',
         yLabel: 'test error, %',
         series: [line('test error', errors)],
       },
@@ -230,8 +222,8 @@ function plotsOf({ errors, times }: Measured, groups: readonly number[]): readon
       caption: 'Time of a step by the size of the sync group.',
       plot: {
         ...axes,
-        title: 'What sharing statistics costs',
-        yLabel: 'ms a step',
+        title: 'The cost of sharing statistics',
+        yLabel: 'ms per step',
         series: [line('time of a step', times)],
       },
     },
@@ -263,7 +255,7 @@ function verdictsOf({ errors, ratios }: Measured): readonly ClaimVerdict[] {
     }),
     judge({
       claim: `A step with full synchronization takes less than ${LARGEST_COST} times one without`,
-      a: { name: 'times as long', values: all },
+      a: { name: 'ratio of step times', values: all },
       b: constantSide('the bound', all, LARGEST_COST),
       claimed: 'below',
     }),
@@ -276,14 +268,11 @@ export const syncGroup: Experiment = {
   title: 'Error and step time by the size of the sync group',
   hypothesis:
     'The more replicas of few samples share statistics, the lower the error, with most of the ' +
-    'gain from the first few; in shared memory it costs next to nothing.',
+    'gain from the first few. In shared memory this costs next to nothing.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   choices: {
-    model: true,
-    lr: true,
-    'replica-batches': true,
+    ...TRAINING_CHOICES,
     norms: 'it compares batch norms by the replicas that share statistics',
-    epochs: true,
   },
   plan,
   nets,
