@@ -3,7 +3,8 @@
 import { checkInteger } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import { sizeOf } from '../base/shape.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { checkDataset } from './checkDataset.ts';
+import type { Dataset, Split } from './dataset.ts';
 import { drawHeldOut } from './heldOut.ts';
 import { targetSize } from './task.ts';
 

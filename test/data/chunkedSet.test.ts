@@ -5,40 +5,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { describeDataset } from '../../src/data/identity.ts';
-import { writePackedSet } from '../../src/data/images/writeSet.ts';
 import { openDataset } from '../../src/data/open.ts';
 import { openChunked } from '../../src/data/openChunked.ts';
 import { syncbn } from '../support/cli.ts';
+import { CHUNK, packed, SIZE } from '../support/data/packed.ts';
 import { folderOf } from '../support/dataFiles.ts';
 
-const [SIZE, CHUNK] = [6, 16];
 const signal = new AbortController().signal;
-
-/** A set of images [3, 2, 1] of three classes, or with masks of two. */
-async function packed({ train = 70, test = 20, isMasks = false } = {}): Promise<string> {
-  const dir = join(await folderOf({}), 'set');
-  const parts = <T>(count: number, part: (from: number, length: number) => T): T[] =>
-    Array.from({ length: Math.ceil(count / CHUNK) }, (_, i) =>
-      part(i * CHUNK, Math.min(CHUNK, count - i * CHUNK)),
-    );
-  const bytes = (from: number, length: number) =>
-    Uint8Array.from({ length: length * SIZE }, (_, i) => ((from * SIZE + i) * 37) % 251);
-  const masks = (_from: number, length: number) =>
-    Uint8Array.from({ length: length * SIZE }, (_, i) => [0, 1, 255][i % 3]!);
-  const labels = (from: number, length: number) =>
-    Int32Array.from({ length }, (_, i) => (from + i) % 3);
-  const split = (count: number) => ({
-    count,
-    inputs: parts(count, bytes),
-    targets: isMasks ? parts(count, masks) : parts(count, labels),
-  });
-  await writePackedSet(dir, {
-    ...{ name: 'set', inputShape: [3, 2, 1], targetShape: isMasks ? [3, 2] : [] },
-    ...{ chunkSamples: CHUNK, classNames: [], made: {}, countClasses: () => (isMasks ? 2 : 3) },
-    ...{ train: split(train), ...(test > 0 && { test: split(test) }) },
-  });
-  return dir;
-}
 
 describe('a packed set in chunks', () => {
   it.each([{}, { isMasks: true }, { test: 0 }])('is the data of the whole set, %j', async (of) => {

@@ -7,7 +7,7 @@ import { UsageError } from '../../base/errors.ts';
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
 import { isChunked, type TrainingData } from '../../data/chunked/chunkedDataset.ts';
 import { MAX_FILE_BYTES } from '../../data/formats/files.ts';
-import { SET_FILE } from '../../data/npy/npyFolder.ts';
+import { SET_FILE } from '../../data/images/setContent.ts';
 import { openChunked } from '../../data/openChunked.ts';
 import type { RunConfig } from '../../plan/config.ts';
 import type { Flags } from './flags.ts';
