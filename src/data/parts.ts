@@ -7,9 +7,9 @@ import { listed } from '../base/show.ts';
 import { checkDataset } from './checkDataset.ts';
 import type { Dataset, Split } from './dataset.ts';
 import { drawHeldOut } from './heldOut.ts';
+import { rows } from './rows.ts';
 import { shiftFor, subtractShift } from './shift.ts';
 import { byteStatistics, floatStatistics } from './statistics.ts';
-import { rows } from './subset.ts';
 import { oneHotClasses, standardTargets } from './targets.ts';
 import type { Task } from './task.ts';
 

@@ -48,6 +48,31 @@ describe('a packed set in chunks', () => {
     await expect(openChunked(dir)).rejects.toThrow('x_train.npy is not what set.json says');
   });
 
+  it('may be limited to some of its samples', async () => {
+    const dir = await packed();
+    const [whole, chunked] = [await openDataset(dir), await openChunked(dir, { limit: 20 })];
+    expect([chunked.train.count, chunked.test.count]).toEqual([20, whole.test.count]);
+    const images = new Set<string>();
+    for (let i = 0; i * chunked.train.chunkSamples < 20; i++) {
+      const { inputs, targets } = await chunked.train.read(i, signal);
+      for (let n = 0; n < targets.length; n++) {
+        images.add(`${inputs.subarray(n * SIZE, (n + 1) * SIZE)} ${targets[n]}`);
+      }
+    }
+    expect(images.size).toBe(20);
+    for (let n = 0; n < whole.train.count; n++) {
+      images.delete(
+        `${whole.train.inputs.subarray(n * SIZE, (n + 1) * SIZE)} ${whole.train.targets[n]}`,
+      );
+    }
+    expect(images.size).toBe(0);
+    expect(chunked.contentHash).not.toBe((await openChunked(dir)).contentHash);
+    expect((await openChunked(dir, { limit: 70 })).contentHash).toBe(
+      (await openChunked(dir)).contentHash,
+    );
+    await expect(openChunked(dir, { limit: 71 })).rejects.toThrow('from 1 to 70');
+  });
+
   it('is a set of version 2', async () => {
     const dir = await packed();
     const manifest = join(dir, 'set.json');
@@ -109,8 +134,8 @@ describe('syncbn train', () => {
   });
 
   it('refuses flags that need all samples, and other data', async () => {
-    const { status, stderr } = await trained(await packed(), '--stream', '--limit', '5');
-    expect([status, stderr]).toEqual([2, expect.stringContaining('--limit needs all samples')]);
+    const { status, stderr } = await trained(await packed(), '--stream', '--test-split', '5');
+    expect([status, stderr]).toEqual([2, expect.stringContaining('--test-split needs all')]);
     const other = await trained('synthetic', '--stream');
     expect([other.status, other.stderr]).toEqual([2, expect.stringContaining('a packed set')]);
   });

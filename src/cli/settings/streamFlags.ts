@@ -17,7 +17,7 @@ import { DEFAULTS, dataFrom } from './settings.ts';
 const MEMORY_SHARE = 0.25;
 
 /** Flags that need all samples in memory. */
-const WHOLE_FLAGS = ['limit', 'test-split', 'shards', 'validation-split'] as const;
+const WHOLE_FLAGS = ['test-split', 'shards', 'validation-split'] as const;
 
 /** The data that the flags ask for, read as a checkpoint that is gone on from had it. */
 export async function trainingDataFrom(
@@ -32,7 +32,8 @@ export async function trainingDataFrom(
     const problem = `needs all samples in memory, and ${path} is read in chunks`;
     throw new UsageError({ what: `--${wrong}`, problem, hint: 'leaving it out' });
   }
-  return openChunked(path, windowOf(flags, saved));
+  const limit = flags.integer('limit', 1);
+  return openChunked(path, { ...windowOf(flags, saved), ...(limit !== undefined && { limit }) });
 }
 
 /** Whether data is to be read in chunks: where that is asked for, or where it is large. */

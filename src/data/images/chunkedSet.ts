@@ -2,7 +2,7 @@
 // when they are read (packedSplit.ts).
 
 import { join } from 'node:path';
-import { UsageError } from '../../base/errors.ts';
+import { checkInteger, UsageError } from '../../base/errors.ts';
 import { checkTrainingData } from '../chunked/checkChunked.ts';
 import type { ChunkedDataset } from '../chunked/chunkedDataset.ts';
 import type { Task } from '../task.ts';
@@ -10,10 +10,16 @@ import { packedSplit, type SetFolder, splitReader } from './packedSplit.ts';
 import { SET_FILE } from './setContent.ts';
 import { readSetFile } from './setFile.ts';
 
+/** How a set is read. */
+export interface ChunkedSetOptions extends Pick<ChunkedDataset, 'window'> {
+  /** Training samples that there are to be; default all. */
+  readonly limit?: number;
+}
+
 /** Opens a packed set to be read while a run needs it. Throws a {@link UsageError}. */
 export async function openChunkedSet(
   dir: string,
-  options: Pick<ChunkedDataset, 'window'>,
+  options: ChunkedSetOptions,
 ): Promise<ChunkedDataset> {
   const set = await readSetFile(join(dir, SET_FILE));
   if (set.version === 1) {
@@ -24,6 +30,8 @@ export async function openChunkedSet(
       hint: 'packing the images again',
     });
   }
+  const { limit } = options;
+  if (limit !== undefined) checkInteger(`training samples of ${dir}`, limit, 1, set.counts.train);
   const data = setDataset({ dir, set }, options);
   for (const split of ['train', 'test'] as const) {
     if (set.counts[split] > 0) await splitReader({ dir, set }, split);
@@ -35,10 +43,13 @@ export async function openChunkedSet(
 /** The data of a set. */
 export function setDataset(
   folder: SetFolder,
-  { window }: Pick<ChunkedDataset, 'window'>,
+  { window, limit }: ChunkedSetOptions,
 ): ChunkedDataset {
   const { name, classes, classNames, inputShape, targetShape, mean, std } = folder.set;
-  const { contentHash } = folder.set;
+  const isLimited = limit !== undefined && limit < folder.set.counts.train;
+  const contentHash = isLimited
+    ? `${folder.set.contentHash}, ${limit} samples`
+    : folder.set.contentHash;
   const task: Task =
     targetShape.length === 0
       ? { kind: 'classification', classes }
@@ -46,7 +57,7 @@ export function setDataset(
   return {
     ...{ name, inputShape, inputType: 'u8', task, mean, std, contentHash },
     ...(classNames.length > 0 && { classNames }),
-    train: packedSplit({ folder, split: 'train' }),
+    train: packedSplit({ folder, split: 'train', ...(isLimited && { limit }) }),
     test: packedSplit({ folder, split: 'test' }),
     ...(window !== undefined && { window }),
   };

@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { withRegularFile } from '../../base/regularFile.ts';
 import { sizeOf } from '../../base/shape.ts';
-import type { ChunkedSplit } from '../chunked/chunkedDataset.ts';
+import { type ChunkedSplit, samplesIn } from '../chunked/chunkedDataset.ts';
+import { limitChunks } from '../chunked/limitChunks.ts';
 import { byteMasks } from '../npy/byteMasks.ts';
 import { parseNpyHeader } from '../npy/npy-header.ts';
+import { rows } from '../rows.ts';
 import { NPY, SET_FILE, type SetContent } from './setContent.ts';
 
 /** A set and where it is. */
@@ -25,10 +27,12 @@ export interface SplitReader {
   targets(chunk: number): Promise<Uint8Array | Int32Array>;
 }
 
-/** Where the chunks of a split are. */
+/** Where the samples of a split are. */
 export interface PackedOrigin {
   readonly folder: SetFolder;
   readonly split: 'train' | 'test';
+  /** How many of them there are to be; absent for all ({@link limitChunks}). */
+  readonly limit?: number;
 }
 
 const HEADER_BYTES = 4096;
@@ -42,22 +46,45 @@ export function packedOrigin(split: ChunkedSplit): PackedOrigin | undefined {
 
 /** A split that is read from its files. */
 export function packedSplit(origin: PackedOrigin): ChunkedSplit {
-  const { folder, split: name } = origin;
+  const { limit } = origin;
+  const whole = wholeSplit(origin);
+  const split = limit === undefined ? whole : limitedSplit(whole, limit);
+  origins.set(split, origin);
+  return split;
+}
+
+function wholeSplit({ folder, split }: PackedOrigin): ChunkedSplit {
   const { dir, set } = folder;
   let reader: Promise<SplitReader> | undefined;
-  const split: ChunkedSplit = {
-    count: set.counts[name],
+  return {
+    count: set.counts[split],
     chunkSamples: set.chunkSamples,
-    nameOf: (index) => `chunk ${index} of ${join(dir, `x_${name}${NPY}`)}`,
+    nameOf: (index) => `chunk ${index} of ${join(dir, `x_${split}${NPY}`)}`,
     async read(index) {
-      reader ??= splitReader(folder, name);
+      reader ??= splitReader(folder, split);
       const { inputs, targets } = await reader;
       const [x, y] = await Promise.all([inputs(index), targets(index)]);
       return { inputs: x, targets: readTargets(set, y) };
     },
   };
-  origins.set(split, origin);
-  return split;
+}
+
+function limitedSplit(whole: ChunkedSplit, limit: number): ChunkedSplit {
+  const { chunks, rowsOf, ...size } = limitChunks(whole, limit);
+  return {
+    ...size,
+    nameOf: (index) => whole.nameOf!(chunks[index]!),
+    async read(index, signal) {
+      const chunk = chunks[index]!;
+      const { inputs, targets } = await whole.read(chunk, signal);
+      const picked = rowsOf(index);
+      const count = samplesIn(whole, chunk);
+      return {
+        inputs: rows(inputs, inputs.length / count, picked),
+        targets: rows(targets, targets.length / count, picked),
+      };
+    },
+  };
 }
 
 /** Targets as a run takes them. */
