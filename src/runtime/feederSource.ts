@@ -36,7 +36,7 @@ export function feederSource(plan: FeederPlan, split: ChunkedSplit): FeederSourc
     name,
     stored: { ...stored, feed: stored.feed! },
     patienceMs: Math.max(1, run.timeoutMs * PATIENCE_SHARE),
-    ...(plan.order === 'shuffled' ? shuffledWindows(plan) : orderedWindows(plan)),
+    ...(plan.order === 'shuffled' ? shuffledWindows(plan, split) : orderedWindows(plan)),
     check(what, { inputs, targets, weights }, count) {
       if ((weights !== undefined) !== (split.isWeighted === true)) {
         const [given, allowed] = split.isWeighted ? ['none', 'weights'] : ['weights', 'none'];
@@ -54,7 +54,7 @@ export function feederSource(plan: FeederPlan, split: ChunkedSplit): FeederSourc
 type Windows = Pick<FeederSource, 'endWindow' | 'chunksOf'>;
 
 /** The windows of epoch after epoch. */
-function shuffledWindows({ stored, run }: FeederPlan): Windows {
+function shuffledWindows({ stored, run }: FeederPlan, { inOrder }: ChunkedSplit): Windows {
   const { count: countSamples, chunkSamples, feed } = stored;
   const { countWindows, windowSamples } = feed!;
   const { seed, shuffle } = run;
@@ -66,7 +66,7 @@ function shuffledWindows({ stored, run }: FeederPlan): Windows {
     chunksOf(window) {
       const epoch = Math.floor(window / countWindows);
       if (ordered !== epoch) {
-        order = chunkOrder({ countSamples, chunkSamples, seed, epoch, shuffle });
+        order = chunkOrder({ countSamples, chunkSamples, seed, epoch, shuffle, inOrder });
         ordered = epoch;
       }
       const first = (window % countWindows) * chunks;

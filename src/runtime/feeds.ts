@@ -4,6 +4,7 @@
 
 import {
   type ChunkedDataset,
+  type ChunkedSplit,
   isChunked,
   isChunkedSplit,
   type SampleChunk,
@@ -32,7 +33,7 @@ export interface Feeds {
   /** Whether a split is read in chunks. */
   isRead(split: SplitName): boolean;
   /** The first chunk of a split that is read in chunks, apart from all that workers need. */
-  firstChunk(split: 'train' | 'test'): Promise<SampleChunk> | undefined;
+  firstChunk(split: 'train' | 'test'): Promise<SampleChunk | undefined>;
   /** The team, whose calls throw why samples could not be read, and which ends with the feeds. */
   feeding(team: Team): Team;
   /** Reads no more. */
@@ -44,7 +45,7 @@ const NO_FEEDS: Feeds = {
   train: async () => {},
   evaluate: async () => {},
   isRead: () => false,
-  firstChunk: () => undefined,
+  firstChunk: async () => undefined,
   feeding: (team) => team,
   close: async () => {},
 };
@@ -101,10 +102,19 @@ function bindChunkFeeds(data: ChunkedDataset, samples: StoredSamples, config: Ru
       await evaluating[split]?.begin(Math.floor(sample / windowSamples), plan.config.workers);
     },
     isRead: (split) => splits[split] !== undefined,
-    firstChunk: (split) => splits[split]?.read(0, new AbortController().signal),
+    firstChunk: async (split) => splits[split] && firstOf(splits[split]),
     feeding: (team) => fedTeam(team, reading),
     close: reading.close,
   };
+}
+
+async function firstOf(split: ChunkedSplit): Promise<SampleChunk> {
+  const reading = new AbortController();
+  try {
+    return await split.read(0, reading.signal);
+  } finally {
+    reading.abort();
+  }
 }
 
 /** What is said of the data, without what else a program has put into it. */

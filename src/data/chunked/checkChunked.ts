@@ -22,6 +22,7 @@ const chunkedSplit = z.looseObject({
   count: wholeNumber(0),
   chunkSamples: wholeNumber(1),
   isWeighted: flag.exactOptional(),
+  inOrder: flag.exactOptional(),
   read: readFunction,
   nameOf: callback<(index: number) => string>().exactOptional(),
 });
