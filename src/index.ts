@@ -70,6 +70,7 @@ export type {
   SampleChunk,
   TrainingData,
 } from './data/chunked/chunkedDataset.ts';
+export { fromIterable, type IterableOptions } from './data/chunked/fromIterable.ts';
 export type { ShuffleWindow } from './data/chunked/windows.ts';
 export type { Dataset, InputType, Split } from './data/dataset.ts';
 export {

@@ -64,6 +64,13 @@ describe('before it runs', () => {
       kilobytes: 575,
       packages: COMLINK,
     },
+    {
+      what: 'the thread that reads',
+      entry: 'workers/read.js',
+      files: 1,
+      kilobytes: 48,
+      packages: COMLINK,
+    },
   ])('$what loads no more than it needs', ({ entry, files, kilobytes, packages }) => {
     const file = entry.endsWith('.js') ? entry : fileOf(entry);
     const loaded = loadedBy(file);

@@ -210,6 +210,7 @@ const contentFields = {
       .strictObject({
         chunkSamples: z.number().int().positive(),
         chunks: z.number().int().positive(),
+        inOrder: z.boolean().exactOptional(),
       })
       .exactOptional(),
     shards: z.custom<Shards>(isShards, `expected ${SHARDS_ALLOWED}`).exactOptional(),

@@ -3,7 +3,8 @@
 
 import { UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { checkDataset } from './checkDataset.ts';
+import type { Dataset, Split } from './dataset.ts';
 import type { DataForm } from './placeholder.ts';
 import { toDataUnits } from './targets.ts';
 import type { Task } from './task.ts';

@@ -8,9 +8,15 @@ import type { ChunkedDataset } from './chunked/chunkedDataset.ts';
 export interface ChunkedOptions {
   /** As {@link ChunkedDataset.window}. */
   readonly window?: number;
+  /** Training samples that are read, drawn from chunks all over the set: the same ones every time,
+   * but not those of `limitTrain`. Default all. */
+  readonly limit?: number;
 }
 
-const schema = optionsSchema<ChunkedOptions>()({ window: wholeNumber(1).exactOptional() });
+const schema = optionsSchema<ChunkedOptions>()({
+  window: wholeNumber(1).exactOptional(),
+  limit: wholeNumber(1).exactOptional(),
+});
 
 /** Opens a set that `syncbn pack` has made, for a trainer to read while it needs it. Throws a
  * UsageError where the folder is not such a set; what is wrong with a chunk is found when it is

@@ -4,11 +4,12 @@
 import { UsageError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
 import { listed } from '../base/show.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { checkDataset } from './checkDataset.ts';
+import type { Dataset, Split } from './dataset.ts';
 import { drawHeldOut } from './heldOut.ts';
+import { rows } from './rows.ts';
 import { shiftFor, subtractShift } from './shift.ts';
 import { byteStatistics, floatStatistics } from './statistics.ts';
-import { rows } from './subset.ts';
 import { oneHotClasses, standardTargets } from './targets.ts';
 import type { Task } from './task.ts';
 

@@ -1,14 +1,12 @@
 // Fewer training samples of a dataset, or two parts of them. Statistics and test split stay.
 
 import { checkInteger } from '../base/errors.ts';
-import { Purpose, RandomStream } from '../base/random.ts';
 import { sizeOf } from '../base/shape.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { checkDataset } from './checkDataset.ts';
+import type { Dataset, Split } from './dataset.ts';
 import { drawHeldOut } from './heldOut.ts';
+import { drawRows, limitStream, rows } from './rows.ts';
 import { targetSize } from './task.ts';
-
-/** The draw is the same for everyone who limits the same data to the same count. */
-const DRAW_SEED = 1;
 
 /** The same dataset with `count` training samples, drawn from all of them with equal chances and
  * kept in their order: the same ones every time. Throws a UsageError when count is below 1 or above
@@ -21,7 +19,7 @@ export function limitTrain(dataset: Dataset, count: number): Dataset {
   checkCount(dataset, count);
   const { train } = dataset;
   if (count === train.count) return dataset;
-  return { ...dataset, train: pick(dataset, drawn(train.count, count)) };
+  return { ...dataset, train: pick(dataset, drawRows(train.count, count, limitStream())) };
 }
 
 /** The same dataset with its first `count` training samples only; nothing is copied. For data in
@@ -65,18 +63,6 @@ function checkCount(dataset: Dataset, count: number): void {
   checkInteger(`training samples of ${name}`, count, 1, train.count);
 }
 
-/** `count` of the indices below `total`, ascending: each is taken with the chance that is left for
- * it (Knuth, The Art of Computer Programming 3.4.2, algorithm S). */
-function drawn(total: number, count: number): Int32Array {
-  const random = new RandomStream().reset(DRAW_SEED, Purpose.subset, 0, 0);
-  const indices = new Int32Array(count);
-  let found = 0;
-  for (let i = 0; found < count; i++) {
-    if (random.nextBelow(total - i) < count - found) indices[found++] = i;
-  }
-  return indices;
-}
-
 function pick({ train, inputShape, task }: Dataset, indices: Int32Array): Split {
   return {
     count: indices.length,
@@ -85,17 +71,4 @@ function pick({ train, inputShape, task }: Dataset, indices: Int32Array): Split 
     ...(train.weights !== undefined && { weights: rows(train.weights, 1, indices) }),
     ...(train.domains !== undefined && { domains: rows(train.domains, 1, indices) }),
   };
-}
-
-/** Copies of the rows with these indices. */
-export function rows<T extends Uint8Array | Int32Array | Float32Array | Float64Array>(
-  values: T,
-  length: number,
-  indices: Int32Array,
-): T {
-  const picked = values.slice(0, indices.length * length) as T;
-  for (const [row, index] of indices.entries()) {
-    picked.set(values.subarray(index * length, (index + 1) * length), row * length);
-  }
-  return picked;
 }

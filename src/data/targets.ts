@@ -4,7 +4,8 @@
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { checkDataset } from './checkDataset.ts';
+import type { Dataset, Split } from './dataset.ts';
 import { floatStatistics } from './statistics.ts';
 import type { Task } from './task.ts';
 

@@ -134,9 +134,17 @@ function ratio(part: number, whole: number): number {
 export const auc = ofClasses((classes) => {
   if (classes !== 2) return `${classes} classes, not two`;
   return {
-    refuses(targets) {
-      const missing = [0, 1].find((label) => !targets.includes(label));
-      return missing === undefined ? undefined : `no sample of class ${missing}`;
+    check() {
+      const isThere = [false, false];
+      return {
+        add(targets) {
+          for (const label of isThere.keys()) isThere[label] ||= targets.includes(label);
+        },
+        whyNot() {
+          const missing = isThere.indexOf(false);
+          return missing < 0 ? undefined : `no sample of class ${missing}`;
+        },
+      };
     },
     count: countArea,
   };

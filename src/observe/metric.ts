@@ -76,10 +76,18 @@ export interface MetricCounter {
   value(): MetricValues[keyof MetricValues] | number;
 }
 
+/** Whether a metric is defined for the targets of a split, which may come in parts. */
+export interface TargetCheck {
+  /** Takes the targets of some samples. */
+  add(targets: Targets): void;
+  /** Why it is not defined for those that were taken; undefined where it is. */
+  whyNot(): string | undefined;
+}
+
 /** A metric of a task that it fits. */
 export interface FittedMetric {
-  /** Why it is not defined for a split's targets; undefined where it is. */
-  refuses?(targets: Targets): string | undefined;
+  /** A new check of targets; absent where it is defined for all. */
+  check?(): TargetCheck;
   /** A new count over at most so many samples, of masks pixels, without labels that are ignored. */
   count(samples: number, ignored?: number): MetricCounter;
 }

@@ -5,7 +5,14 @@ import { nearestWord } from '../base/nearest.ts';
 import type { SplitView } from '../data/stored/storedSamples.ts';
 import { labelsOf, type Task, targetSize } from '../data/task.ts';
 import { auc, confusion, f1, iou, topMetric } from './classMetrics.ts';
-import type { FittedMetric, Metric, MetricCounter, MetricName, Metrics } from './metric.ts';
+import type {
+  FittedMetric,
+  Metric,
+  MetricCounter,
+  MetricName,
+  Metrics,
+  TargetCheck,
+} from './metric.ts';
 import { mae, r2 } from './regressionMetrics.ts';
 
 const METRICS: Readonly<Record<string, Metric>> = { confusion, f1, iou, auc, r2, mae };
@@ -27,7 +34,7 @@ export interface MetricsCounter {
 
 /** Counters for the samples of a split in their order, without the labels that are `ignored`.
  * Throws what {@link checkMetrics} throws, and a {@link UsageError} for targets for which a metric
- * is not defined. */
+ * is not defined; where they are read in chunks, `values` throws it. */
 export function countMetrics(
   what: string,
   names: readonly MetricName[],
@@ -35,37 +42,50 @@ export function countMetrics(
   split: SplitView,
   ignored?: number,
 ): MetricsCounter {
-  const counters = [...new Set(names)].map((name): readonly [string, MetricCounter] => {
+  const isRead = split.feed !== undefined;
+  const counters = [...new Set(names)].map((name): NamedCounter => {
     const metric = fittedMetric(what, name, task);
-    const whyNot = metric.refuses && whyRefused(metric.refuses, split);
-    if (whyNot !== undefined) throw misfit(what, name, whyNot, task);
-    return [name, metric.count(split.count * labelsOf(task), ignored)];
+    const check = metric.check?.();
+    if (!isRead) check?.add(split.slots[0]!.targets);
+    const counter = metric.count(split.count * labelsOf(task), ignored);
+    return { name, counter, check };
   });
+  const checkTargets = (): void => {
+    for (const { name, check } of counters) {
+      const whyNot = check?.whyNot();
+      if (whyNot !== undefined) throw misfit(what, name, whyNot, task);
+    }
+  };
+  if (!isRead) checkTargets();
   const size = targetSize(task);
   const width = task.kind === 'regression' ? size : task.classes * size;
   let taken = 0;
   return {
     add(outputs, count, isCounted) {
       for (let n = 0; n < count; n++, taken++) {
-        if (!isCounted(n)) continue;
         const output = outputs.subarray(n * width, (n + 1) * width);
         const row = split.rowOf(taken) * size;
         const target = split.slots[split.slotOf(taken)]!.targets.subarray(row, row + size);
-        for (const [, counter] of counters) counter.add(output, target);
+        const counts = isCounted(n);
+        for (const { counter, check } of counters) {
+          if (isRead) check?.add(target);
+          if (counts) counter.add(output, target);
+        }
       }
     },
-    values: () =>
-      Object.fromEntries(counters.map(([name, counter]) => [name, counter.value()])) as Metrics,
+    values() {
+      if (isRead) checkTargets();
+      return Object.fromEntries(
+        counters.map(({ name, counter }) => [name, counter.value()]),
+      ) as Metrics;
+    },
   };
 }
 
-/** Why a metric does not take targets, all of which it has to see beforehand. */
-function whyRefused(
-  refuses: NonNullable<FittedMetric['refuses']>,
-  { slots, feed }: SplitView,
-): string | undefined {
-  if (feed !== undefined) return 'targets that are read in chunks';
-  return refuses(slots[0]!.targets);
+interface NamedCounter {
+  readonly name: string;
+  readonly counter: MetricCounter;
+  readonly check: TargetCheck | undefined;
 }
 
 function fittedMetric(what: string, name: string, task: Task): FittedMetric {

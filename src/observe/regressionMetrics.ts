@@ -2,7 +2,7 @@
 // target separately.
 
 import { sizeOf } from '../base/shape.ts';
-import { ofRegression } from './metric.ts';
+import { ofRegression, type Targets } from './metric.ts';
 
 /** 1 - sum (target - output)^2 / sum (target - mean of the targets)^2, the mean over the target's
  * values. Its units cancel. The mean moves with each sample (Welford 1962), since which samples
@@ -10,13 +10,20 @@ import { ofRegression } from './metric.ts';
 export const r2 = ofRegression(({ targetShape }) => {
   const size = sizeOf(targetShape);
   return {
-    refuses(targets) {
-      const varies = (j: number): boolean =>
-        targets.some((value, i) => i % size === j && value !== targets[j]);
-      const alike = Array.from({ length: size }, (_, j) => j).find((j) => !varies(j));
-      return alike === undefined
-        ? undefined
-        : `value ${alike} of the targets is the same in all samples`;
+    check() {
+      let first: Targets | undefined;
+      const varies = new Array<boolean>(size).fill(false);
+      return {
+        add(targets) {
+          first ??= targets.slice(0, size);
+          for (const [i, value] of targets.entries())
+            varies[i % size] ||= value !== first[i % size];
+        },
+        whyNot() {
+          const alike = varies.indexOf(false);
+          return alike < 0 ? undefined : `value ${alike} of the targets is the same in all samples`;
+        },
+      };
     },
     count() {
       const residuals = new Float64Array(size);

@@ -14,7 +14,7 @@ import { ignoredLabel, knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { Span } from '../reduce/tree.ts';
 import type { SplitName } from '../train/context.ts';
-import type { Feeds } from './feeds.ts';
+import { type Feeds, whenBegun } from './feeds.ts';
 import type { Network } from './network.ts';
 import { shareSamples } from './sharing.ts';
 import type { Team } from './team.ts';
@@ -81,10 +81,8 @@ export async function evaluateOn<Name extends MetricName>(
   const { plan, memory, team, feeds } = run;
   const startMs = performance.now();
   if (feeds.isRead(split)) {
-    await team.callAll((api, rank) => {
-      if (rank === 0) feeds.evaluate(team.plan, split, 0);
-      return api.weigh(split);
-    });
+    const begin = (): Promise<void> => feeds.evaluate(team.plan, split, 0);
+    await team.callAll(whenBegun(begin, (api) => api.weigh(split)));
   }
   if (counter !== undefined) await countBatches(run, split, count, counter);
   else {
@@ -109,10 +107,8 @@ async function evaluateSpan(
   split: SplitName,
   span?: Span,
 ): Promise<void> {
-  await team.callAll((api, rank) => {
-    if (rank === 0) feeds.evaluate(team.plan, split, span?.lo ?? 0);
-    return api.evaluate(split, span);
-  });
+  const begin = (): Promise<void> => feeds.evaluate(team.plan, split, span?.lo ?? 0);
+  await team.callAll(whenBegun(begin, (api) => api.evaluate(split, span)));
 }
 
 /** The sums over `count` samples of each head's losses times its weight. */

@@ -1,7 +1,7 @@
-// Reads the chunks of a split ahead of the workers, on the main thread, which has nothing else to
-// do meanwhile: reading and checksums are done by Node's own threads. The chunks of a window are
-// read once those of the window before the last are needed no more. What cannot be read is an error
-// of the call that needs it, not of those before.
+// Reads the chunks of a split ahead of the workers, on whatever thread it is made: reading and
+// checksums are done by Node's own threads. The chunks of a window are read once those of the
+// window before the last are no longer needed. What cannot be read is an error of the call that
+// needs it, not of those before.
 
 import { RunError } from '../base/errors.ts';
 import { afterRunning } from '../base/patience.ts';

@@ -1,7 +1,7 @@
 // What reads the samples of a run that are read in chunks: a feeder for the training steps, and one
-// for the evaluations of each split. Of data in memory there is nothing to read.
+// for the evaluations of each split. Which thread they are on is decided in reading.ts. Of data in
+// memory there is nothing to read.
 
-import { UsageError } from '../base/errors.ts';
 import {
   type ChunkedDataset,
   type ChunkedSplit,
@@ -10,42 +10,44 @@ import {
   type SampleChunk,
   type TrainingData,
 } from '../data/chunked/chunkedDataset.ts';
-import { chunkOrder } from '../data/chunked/windows.ts';
-import { checkSplit } from '../data/dataset.ts';
+import type { DataFields } from '../data/dataset.ts';
 import type { StoredSamples, StoredSplit } from '../data/stored/storedSamples.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { outputLosses } from '../plan/heads.ts';
-import { checkSplitTargets } from '../plan/lossFit.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
 import { isUnreadable } from '../train/feeding.ts';
-import { Feeder, type FeederSource } from './feeder.ts';
+import type { FeederPlan } from './feederSource.ts';
+import type { Use } from './gang.ts';
+import { openReading, type Reader, type Reading, type ReadSplit } from './reading.ts';
 import type { Team } from './team.ts';
+import type { TrainApi } from './trainWorker.ts';
 
-/** Reading the samples of a run. Each is told what is needed before workers are asked. */
+/** Reading the samples of a run. Workers are asked once the promise of `train` or `evaluate`, which
+ * says what they will need, is fulfilled ({@link whenBegun}). */
 export interface Feeds {
   /** Training steps from this one on. */
-  train(plan: RunPlan, step: number): void;
+  train(plan: RunPlan, step: number): Promise<void>;
   /** Samples of a split, in their order, from this one on. */
-  evaluate(plan: RunPlan, split: SplitName, sample: number): void;
+  evaluate(plan: RunPlan, split: SplitName, sample: number): Promise<void>;
   /** Whether a split is read in chunks. */
   isRead(split: SplitName): boolean;
   /** The first chunk of a split that is read in chunks, apart from all that workers need. */
-  firstChunk(split: 'train' | 'test'): Promise<SampleChunk> | undefined;
+  firstChunk(split: 'train' | 'test'): Promise<SampleChunk | undefined>;
   /** The team, whose calls throw why samples could not be read, and which ends with the feeds. */
   feeding(team: Team): Team;
+  /** Reads no more. */
+  close(): Promise<void>;
 }
-
-/** A chunk may take this share of what workers wait for: the error that names it comes first. */
-const PATIENCE_SHARE = 0.5;
 
 /** Data in memory: nothing is read, and the data that was given is not kept. */
 const NO_FEEDS: Feeds = {
-  train: () => {},
-  evaluate: () => {},
+  train: async () => {},
+  evaluate: async () => {},
   isRead: () => false,
-  firstChunk: () => undefined,
+  firstChunk: async () => undefined,
   feeding: (team) => team,
+  close: async () => {},
 };
 
 /** Binds the feeders of data. */
@@ -53,114 +55,74 @@ export function bindFeeds(data: TrainingData, samples: StoredSamples, config: Ru
   return isChunked(data) ? bindChunkFeeds(data, samples, config) : NO_FEEDS;
 }
 
+/** Asks workers for something once what they need of the data has begun to be read. */
+export function whenBegun<T>(begin: () => Promise<void>, use: Use<TrainApi, T>): Use<TrainApi, T> {
+  let begun: Promise<void> | undefined;
+  return async (api, rank) => {
+    if (rank === 0) begun = begin();
+    await begun;
+    return use(api, rank);
+  };
+}
+
 function bindChunkFeeds(data: ChunkedDataset, samples: StoredSamples, config: RunConfig): Feeds {
+  const { train } = data;
   const test = isChunkedSplit(data.test) ? data.test : undefined;
-  const splits = { train: data.train, test, validation: undefined };
-  const bind = (
+  const splits = { train, test, validation: undefined };
+  const plan = (
     name: 'train' | 'test',
     stored: StoredSplit,
-    order: 'shuffled' | 'inOrder',
-  ): Feeder | undefined => {
-    const split = splits[name];
-    if (split === undefined) return undefined;
-    const source = { data, name: `${name} of ${data.name}`, split, stored, config };
-    return new Feeder(order === 'shuffled' ? shuffledSource(source) : orderedSource(source));
+    order: FeederPlan['order'],
+  ): FeederPlan => {
+    const losses = outputLosses(config).map(({ loss }) => loss);
+    const { seed, shuffle, timeoutMs } = config;
+    const run = { seed, shuffle, timeoutMs };
+    return { name: `${name} of ${data.name}`, data: fieldsOf(data), stored, order, run, losses };
   };
-  const training = bind('train', samples.train, 'shuffled');
-  const evaluating = {
-    train: bind('train', samples.evaluated.train, 'inOrder'),
-    test: bind('test', samples.evaluated.test, 'inOrder'),
-    validation: undefined,
-  };
-  const feeders = [training, ...Object.values(evaluating)].filter((one) => one !== undefined);
+  const { evaluated } = samples;
+  const asked: readonly ReadSplit[] = [
+    { split: train, plan: plan('train', samples.train, 'shuffled') },
+    { split: train, plan: plan('train', evaluated.train, 'inOrder') },
+    ...(test === undefined ? [] : [{ split: test, plan: plan('test', evaluated.test, 'inOrder') }]),
+  ];
+  const reading = openReading(asked, config);
+  const [training, ...others] = reading.readers;
+  const evaluating = { train: others[0], test: others[1], validation: undefined };
   return {
-    train(plan, step) {
+    async train(plan, step) {
       const { windowSamples, countWindows } = samples.train.feed!;
       const { stepsPerEpoch } = plan;
       const position = (step % stepsPerEpoch) * config.globalBatch;
       const epoch = Math.floor(step / stepsPerEpoch);
       const window = epoch * countWindows + Math.floor(position / windowSamples);
-      training?.begin(window, plan.config.workers);
+      await training!.begin(window, plan.config.workers);
     },
-    evaluate(plan, split, sample) {
-      const { windowSamples = 1 } = samples.evaluated[split]?.feed ?? {};
-      evaluating[split]?.begin(Math.floor(sample / windowSamples), plan.config.workers);
+    async evaluate(plan, split, sample) {
+      const { windowSamples = 1 } = evaluated[split]?.feed ?? {};
+      await evaluating[split]?.begin(Math.floor(sample / windowSamples), plan.config.workers);
     },
     isRead: (split) => splits[split] !== undefined,
-    firstChunk: (split) => splits[split]?.read(0, new AbortController().signal),
-    feeding: (team) => fedTeam(team, feeders),
+    firstChunk: async (split) => splits[split] && firstOf(splits[split]),
+    feeding: (team) => fedTeam(team, reading),
+    close: reading.close,
   };
 }
 
-interface BoundSource {
-  readonly data: ChunkedDataset;
-  readonly name: string;
-  readonly split: ChunkedSplit;
-  readonly stored: StoredSplit;
-  readonly config: RunConfig;
+async function firstOf(split: ChunkedSplit): Promise<SampleChunk> {
+  const reading = new AbortController();
+  try {
+    return await split.read(0, reading.signal);
+  } finally {
+    reading.abort();
+  }
 }
 
-/** The windows of epoch after epoch. */
-function shuffledSource(source: BoundSource): FeederSource {
-  const { split, stored, config } = source;
-  const { countWindows, windowSamples } = stored.feed!;
-  const { seed, shuffle } = config;
-  const chunks = windowSamples / stored.chunkSamples;
-  const { count: countSamples, chunkSamples } = split;
-  let ordered = -1;
-  let order: Int32Array = new Int32Array();
-  return {
-    ...sourceOf(source),
-    endWindow: Infinity,
-    chunksOf(window) {
-      const epoch = Math.floor(window / countWindows);
-      if (ordered !== epoch) {
-        order = chunkOrder({ countSamples, chunkSamples, seed, epoch, shuffle });
-        ordered = epoch;
-      }
-      const first = (window % countWindows) * chunks;
-      return [...order.subarray(first, first + chunks)];
-    },
-  };
+/** What is said of the data, without what else a program has put into it. */
+function fieldsOf({ name, inputShape, inputType, task, mean, std }: DataFields): DataFields {
+  return { name, inputShape, inputType, task, mean, std };
 }
 
-/** The windows of a split, once. */
-function orderedSource(source: BoundSource): FeederSource {
-  const { count, chunkSamples, feed } = source.stored;
-  const chunks = feed!.windowSamples / chunkSamples;
-  const total = Math.ceil(count / chunkSamples);
-  return {
-    ...sourceOf(source),
-    endWindow: feed!.countWindows,
-    chunksOf: (window) =>
-      Array.from({ length: Math.min(chunks, total - window * chunks) }, (_, i) => {
-        return window * chunks + i;
-      }),
-  };
-}
-
-function sourceOf(source: BoundSource): Omit<FeederSource, 'endWindow' | 'chunksOf'> {
-  const { data, name, split, stored, config } = source;
-  return {
-    split,
-    name,
-    stored: { ...stored, feed: stored.feed! },
-    patienceMs: Math.max(1, config.timeoutMs * PATIENCE_SHARE),
-    check(what, { inputs, targets, weights }, count) {
-      if ((weights !== undefined) !== (split.isWeighted === true)) {
-        const [given, allowed] = split.isWeighted ? ['none', 'weights'] : ['weights', 'none'];
-        throw new UsageError({ what: `weights of ${what}`, given, allowed });
-      }
-      const samples = { count, inputs, targets, ...(weights !== undefined && { weights }) };
-      checkSplit(what, data, samples);
-      for (const { loss } of outputLosses(config)) {
-        checkSplitTargets(loss, `of ${what}`, data.task, samples);
-      }
-    },
-  };
-}
-
-function fedTeam(team: Team, feeders: readonly Feeder[]): Team {
+function fedTeam(team: Team, { readers, close }: Reading): Team {
   return {
     get plan() {
       return team.plan;
@@ -172,13 +134,17 @@ function fedTeam(team: Team, feeders: readonly Feeder[]): Team {
       try {
         return await team.callAll(use, regained);
       } catch (error) {
-        const failed = feeders.find(({ failure }) => failure !== undefined);
-        throw (isUnreadable(error) ? failed?.failure : undefined) ?? error;
+        throw (isUnreadable(error) ? await failureOf(readers) : undefined) ?? error;
       }
     },
     async close() {
-      for (const feeder of feeders) feeder.close();
-      await team.close();
+      await Promise.all([close(), team.close()]);
     },
   };
+}
+
+/** Why samples could not be read. */
+async function failureOf(readers: readonly Reader[]): Promise<Error | undefined> {
+  const failures = await Promise.all(readers.map((reader) => reader.failure()));
+  return failures.find((failure) => failure !== undefined);
 }

@@ -3,6 +3,7 @@
 import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { hasPopulation, type PopulationDefinition } from '../plan/populationPlan.ts';
+import { whenBegun } from './feeds.ts';
 import type { RunSetup } from './runSetup.ts';
 
 /** The options of {@link RunningTrainer.preciseBatchNorm}. */
@@ -38,11 +39,12 @@ export async function measure(
   batches: number,
   definition: PopulationDefinition,
 ): Promise<void> {
-  await team.callAll((api, rank) => {
+  const read = whenBegun(
     // The plan of the workers that there are: an elastic run may have lost some.
-    if (rank === 0) feeds.train(team.plan, step);
-    return api.measure(step, batches, definition);
-  });
+    () => feeds.train(team.plan, step),
+    (api) => api.measure(step, batches, definition),
+  );
+  await team.callAll(read);
 }
 
 /** What a measurement from step `from` on did. */

@@ -4,7 +4,7 @@ import { type Checkpoint, checkCheckpoint, headOf } from '../checkpoint/checkpoi
 import { readCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { foldBatchNorm } from '../checkpoint/foldNorm.ts';
 import { namedWeights, type StateTensor, weightName, weightsOf } from '../checkpoint/state.ts';
-import { checkDataset } from '../data/dataset.ts';
+import { checkDataset } from '../data/checkDataset.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { placeholderData } from '../data/placeholder.ts';
 import { parseModel } from '../nn/models/parse.ts';

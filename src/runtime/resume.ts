@@ -17,6 +17,7 @@ import type { StateTensor } from '../checkpoint/state.ts';
 import { checkTrainingData } from '../data/chunked/checkChunked.ts';
 import {
   type ChunkedDataset,
+  type ChunkedSplit,
   isChunked,
   type TrainingData,
 } from '../data/chunked/chunkedDataset.ts';
@@ -139,12 +140,21 @@ function checkChunks(
   { train }: ChunkedDataset,
 ): void {
   const isWhole = shards !== undefined || validationSplit !== undefined;
-  if (!isWhole && (window?.chunkSamples ?? train.chunkSamples) === train.chunkSamples) return;
+  const given = showChunks(train);
+  if (!isWhole && (window === undefined || showChunks(window) === given)) return;
   throw new UsageError({
     what: `data to resume ${what} with`,
-    given: `chunks of ${train.chunkSamples} samples`,
-    allowed: isWhole ? 'a dataset in memory' : `chunks of ${window!.chunkSamples}`,
+    given,
+    allowed: isWhole ? 'a dataset in memory' : showChunks(window!),
   });
+}
+
+/** `chunks of 16 samples`. */
+function showChunks({
+  chunkSamples,
+  inOrder = false,
+}: Pick<ChunkedSplit, 'chunkSamples' | 'inOrder'>): string {
+  return `chunks of ${chunkSamples} samples${inOrder ? ' in their order' : ''}`;
 }
 
 /** Throws a {@link UsageError} where another number of replicas would compute something else. */

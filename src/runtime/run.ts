@@ -34,6 +34,7 @@ import {
 import type { EvaluateOptions, Evaluation, UseAverageOptions } from './evaluation.ts';
 import { Evaluations } from './evaluations.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
+import { whenBegun } from './feeds.ts';
 import { type FittingRun, fitting } from './fitting.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
 import { Monitoring } from './monitoring.ts';
@@ -213,12 +214,11 @@ export class Run implements RunningTrainer {
     const regained = (steps: number): void => {
       this.done = steps;
     };
-    const running = this.inSteps(
-      team.callAll((api, rank) => {
-        if (rank === 0) feeds.train(this.plan, this.done);
-        return api.train(this.done, to, scheduleSteps, baseLr);
-      }, regained),
+    const train = whenBegun(
+      () => feeds.train(this.plan, this.done),
+      (api) => api.train(this.done, to, scheduleSteps, baseLr),
     );
+    const running = this.inSteps(team.callAll(train, regained));
     let isRunning = true;
     const settle = (): void => {
       isRunning = false;

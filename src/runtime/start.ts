@@ -251,7 +251,11 @@ async function startPlanned(
     return started.describe();
   };
   const feeds = bindFeeds(dataset, samples, plan.config);
-  const [team, data] = await Promise.all([starting.then(feeds.feeding), fill()]);
+  const both = Promise.all([starting.then(feeds.feeding), fill()]);
+  const [team, data] = await both.catch(async (error: unknown) => {
+    await feeds.close();
+    throw error;
+  });
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const monitored = head?.monitored ?? {};

@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SET_FILE } from '../../src/data/images/setContent.ts';
 import { writePackedSet } from '../../src/data/images/writeSet.ts';
-import { SET_FILE } from '../../src/data/npy/npyFolder.ts';
 import { openDataset } from '../../src/index.ts';
 import { npyBytes, npzBytes } from '../support/dataFiles.ts';
 import type { Dice } from './dice.ts';

@@ -5,40 +5,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { describeDataset } from '../../src/data/identity.ts';
-import { writePackedSet } from '../../src/data/images/writeSet.ts';
 import { openDataset } from '../../src/data/open.ts';
 import { openChunked } from '../../src/data/openChunked.ts';
 import { syncbn } from '../support/cli.ts';
+import { CHUNK, packed, SIZE } from '../support/data/packed.ts';
 import { folderOf } from '../support/dataFiles.ts';
 
-const [SIZE, CHUNK] = [6, 16];
 const signal = new AbortController().signal;
-
-/** A set of images [3, 2, 1] of three classes, or with masks of two. */
-async function packed({ train = 70, test = 20, isMasks = false } = {}): Promise<string> {
-  const dir = join(await folderOf({}), 'set');
-  const parts = <T>(count: number, part: (from: number, length: number) => T): T[] =>
-    Array.from({ length: Math.ceil(count / CHUNK) }, (_, i) =>
-      part(i * CHUNK, Math.min(CHUNK, count - i * CHUNK)),
-    );
-  const bytes = (from: number, length: number) =>
-    Uint8Array.from({ length: length * SIZE }, (_, i) => ((from * SIZE + i) * 37) % 251);
-  const masks = (_from: number, length: number) =>
-    Uint8Array.from({ length: length * SIZE }, (_, i) => [0, 1, 255][i % 3]!);
-  const labels = (from: number, length: number) =>
-    Int32Array.from({ length }, (_, i) => (from + i) % 3);
-  const split = (count: number) => ({
-    count,
-    inputs: parts(count, bytes),
-    targets: isMasks ? parts(count, masks) : parts(count, labels),
-  });
-  await writePackedSet(dir, {
-    ...{ name: 'set', inputShape: [3, 2, 1], targetShape: isMasks ? [3, 2] : [] },
-    ...{ chunkSamples: CHUNK, classNames: [], made: {}, countClasses: () => (isMasks ? 2 : 3) },
-    ...{ train: split(train), ...(test > 0 && { test: split(test) }) },
-  });
-  return dir;
-}
 
 describe('a packed set in chunks', () => {
   it.each([{}, { isMasks: true }, { test: 0 }])('is the data of the whole set, %j', async (of) => {
@@ -73,6 +46,31 @@ describe('a packed set in chunks', () => {
     expect([status, stderr]).toEqual([2, expect.stringContaining(`chunk 1 of ${file} is not`)]);
     await truncate(file, 200);
     await expect(openChunked(dir)).rejects.toThrow('x_train.npy is not what set.json says');
+  });
+
+  it('may be limited to some of its samples', async () => {
+    const dir = await packed();
+    const [whole, chunked] = [await openDataset(dir), await openChunked(dir, { limit: 20 })];
+    expect([chunked.train.count, chunked.test.count]).toEqual([20, whole.test.count]);
+    const images = new Set<string>();
+    for (let i = 0; i * chunked.train.chunkSamples < 20; i++) {
+      const { inputs, targets } = await chunked.train.read(i, signal);
+      for (let n = 0; n < targets.length; n++) {
+        images.add(`${inputs.subarray(n * SIZE, (n + 1) * SIZE)} ${targets[n]}`);
+      }
+    }
+    expect(images.size).toBe(20);
+    for (let n = 0; n < whole.train.count; n++) {
+      images.delete(
+        `${whole.train.inputs.subarray(n * SIZE, (n + 1) * SIZE)} ${whole.train.targets[n]}`,
+      );
+    }
+    expect(images.size).toBe(0);
+    expect(chunked.contentHash).not.toBe((await openChunked(dir)).contentHash);
+    expect((await openChunked(dir, { limit: 70 })).contentHash).toBe(
+      (await openChunked(dir)).contentHash,
+    );
+    await expect(openChunked(dir, { limit: 71 })).rejects.toThrow('from 1 to 70');
   });
 
   it('is a set of version 2', async () => {
@@ -136,8 +134,8 @@ describe('syncbn train', () => {
   });
 
   it('refuses flags that need all samples, and other data', async () => {
-    const { status, stderr } = await trained(await packed(), '--stream', '--limit', '5');
-    expect([status, stderr]).toEqual([2, expect.stringContaining('--limit needs all samples')]);
+    const { status, stderr } = await trained(await packed(), '--stream', '--test-split', '5');
+    expect([status, stderr]).toEqual([2, expect.stringContaining('--test-split needs all')]);
     const other = await trained('synthetic', '--stream');
     expect([other.status, other.stderr]).toEqual([2, expect.stringContaining('a packed set')]);
   });

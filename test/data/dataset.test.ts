@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { checkDataset, type Dataset } from '../../src/data/dataset.ts';
+import { checkDataset } from '../../src/data/checkDataset.ts';
+import type { Dataset } from '../../src/data/dataset.ts';
 import { smallDataset } from '../support/dataFiles.ts';
 
 const floats = (values: number[]): Partial<Dataset> => ({

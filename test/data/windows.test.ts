@@ -35,3 +35,13 @@ it('depends on seed and epoch', () => {
   expect(ordered({ seed: 4 })).not.toEqual(ordered());
   expect(ordered({ shuffle: false })).toEqual(Array.from({ length: COUNT }, (_, i) => i));
 });
+
+it('takes chunks as they come where they cannot be had otherwise', () => {
+  const order = new Int32Array(COUNT);
+  windowedOrder(order, request, { ...window, inOrder: true });
+  for (let first = 0; first < COUNT; first += 30) {
+    const found = [...order.slice(first, first + 30)];
+    expect(found).not.toEqual(found.toSorted((a, b) => a - b));
+    expect(found.toSorted((a, b) => a - b)).toEqual(found.map((_, i) => first + i));
+  }
+});

@@ -60,6 +60,19 @@ const test = { count: 0, inputs: new Uint8Array(0), targets: new Int32Array(0) }
       ['100_000', '1000'],
     ],
   },
+  {
+    page: 'data',
+    index: 1,
+    before: `const { fromIterable, nn, Trainer } = syncbn;
+const model = nn.sequential([nn.flatten(), nn.linear(64, 10)]);
+async function* queryAll() {
+  for (let i = 0; i < 3; i++) {
+    yield { pixels: new Float32Array(64000).fill(i), labels: new Int32Array(1000).fill(i) };
+  }
+}\n`,
+    after: `for await (const p of streamed.fit({ epochs: 1 })) void p;\nawait streamed.close();\n`,
+    with: [['5_000_000', '3000']],
+  },
   { page: 'evaluation-gap', index: 0, before: STARTED + FITTED, after: CLOSED },
   {
     page: 'fine-tuning',

@@ -23,7 +23,7 @@ const RUN: Readonly<Record<string, number>> = {
   'README.md': 1,
   'docs/collectives.md': 3,
   'docs/custom-layers.md': 4,
-  'docs/data.md': 1,
+  'docs/data.md': 2,
   'docs/direct-use.md': 2,
   'docs/evaluation-gap.md': 1,
   'docs/fine-tuning.md': 1,

@@ -224,7 +224,8 @@ const exported: Readonly<Record<string, Args>> = {
   normsFor: () => [{}],
   openTensorBoard: () => ['board', { step: 2, onTrouble: () => {} }],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
-  openChunked: () => [join(folder, 'no-such-folder'), { window: 8 }],
+  fromIterable: () => [{ count: 2, chunkSamples: 2, isWeighted: false, open: () => [] }],
+  openChunked: () => [join(folder, 'no-such-folder'), { window: 8, limit: 4 }],
   readWeights: () => [path, { model, inputShape: image, rename: (name: string) => name }],
   writeWeights: () => [
     join(folder, 'net.safetensors'),

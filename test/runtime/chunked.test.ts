@@ -98,6 +98,22 @@ describe('data in chunks', () => {
     for (const end of await Promise.all(ends)) expect(end).toEqual(expected);
   });
 
+  it('has the same bits in micro-batches', async () => {
+    const expected = await trained(inChunks(data, WINDOWS));
+    const given = inChunks(data, { ...WINDOWS, readMs: 1, testToo: true });
+    for (const [workers, microBatches] of [
+      [1, 3],
+      [2, 4],
+    ] as const) {
+      expect(await trained(given, { workers, microBatches })).toEqual(expected);
+    }
+    const ends = memoryNetworks(2).map(async (network) => {
+      const options = { ...base, data: given, workers: 1, microBatches: 2 };
+      return using(await startOn(network, options), endOf);
+    });
+    for (const end of await Promise.all(ends)) expect(end).toEqual(expected);
+  });
+
   it('can be resumed in the middle of an epoch, even in memory', async () => {
     const { contentHash } = describeDataset(data);
     const given = { ...inChunks(data, WINDOWS), contentHash };

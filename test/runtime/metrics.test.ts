@@ -2,6 +2,8 @@
 // accuracy of an evaluation without them.
 
 import { expect, it } from 'vitest';
+import { sizeOf } from '../../src/base/shape.ts';
+import type { TrainingData } from '../../src/data/chunked/chunkedDataset.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
 import { viewSplit } from '../../src/data/stored/storedSamples.ts';
@@ -12,6 +14,7 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { countMetrics } from '../../src/observe/metrics.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
+import { inChunks } from '../support/data/chunked.ts';
 import { testValues } from '../support/kernelFixture.ts';
 
 const all = synthetic({ train: 16, test: 21, shape: [4, 4, 1], classes: 2, seed: 3 });
@@ -31,7 +34,7 @@ const numbers: Dataset = {
 };
 
 /** 21 samples are evaluated in batches of 8, 8 and 5. */
-const start = (data: Dataset, workers: number, inputs: number): Promise<Trainer> =>
+const start = (data: TrainingData, workers: number, inputs: number): Promise<Trainer> =>
   Trainer.start({
     model: sequential([flatten(), linear(inputs, 2)]),
     data,
@@ -79,4 +82,27 @@ it('regression errors are in the units of the data', async () => {
   } finally {
     await trainer.close();
   }
+});
+
+it.each([
+  ['auc', images],
+  ['r2', numbers],
+] as const)('%s of data in chunks is that of the same data in memory', async (name, data) => {
+  const metrics = [name];
+  const measured = async (given: TrainingData) => {
+    const trainer = await start(given, 2, sizeOf(data.inputShape));
+    try {
+      return await trainer.evaluate('test', { metrics });
+    } finally {
+      await trainer.close();
+    }
+  };
+  const chunks = { chunkSamples: 5, testToo: true };
+  const { seconds: _, ...expected } = await measured(data);
+  expect(await measured(inChunks(data, chunks))).toMatchObject(expected);
+  const { test } = data;
+  const alike = { ...data, test: { ...test, targets: test.targets.map(() => 1) } };
+  await expect(measured(inChunks(alike, chunks))).rejects.toThrow(
+    /'test'.*: expected .*, got "(no sample of class 0|value 0 of the targets is the same)/,
+  );
 });

@@ -3,7 +3,7 @@
 
 import { NO_CLASS } from '../../base/noClass.ts';
 import { isChunked, type TrainingData } from '../../data/chunked/chunkedDataset.ts';
-import { rows } from '../../data/subset.ts';
+import { rows } from '../../data/rows.ts';
 import { largestOf } from '../../observe/classMetrics.ts';
 import type { MaskPicture, MaskPictures } from '../../report/maskPictures.ts';
 import type { Trainer } from '../../runtime/trainer.ts';

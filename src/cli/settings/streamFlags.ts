@@ -7,7 +7,7 @@ import { UsageError } from '../../base/errors.ts';
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
 import { isChunked, type TrainingData } from '../../data/chunked/chunkedDataset.ts';
 import { MAX_FILE_BYTES } from '../../data/formats/files.ts';
-import { SET_FILE } from '../../data/npy/npyFolder.ts';
+import { SET_FILE } from '../../data/images/setContent.ts';
 import { openChunked } from '../../data/openChunked.ts';
 import type { RunConfig } from '../../plan/config.ts';
 import type { Flags } from './flags.ts';
@@ -17,7 +17,7 @@ import { DEFAULTS, dataFrom } from './settings.ts';
 const MEMORY_SHARE = 0.25;
 
 /** Flags that need all samples in memory. */
-const WHOLE_FLAGS = ['limit', 'test-split', 'shards', 'validation-split'] as const;
+const WHOLE_FLAGS = ['test-split', 'shards', 'validation-split'] as const;
 
 /** The data that the flags ask for, read as a checkpoint that is gone on from had it. */
 export async function trainingDataFrom(
@@ -32,7 +32,8 @@ export async function trainingDataFrom(
     const problem = `needs all samples in memory, and ${path} is read in chunks`;
     throw new UsageError({ what: `--${wrong}`, problem, hint: 'leaving it out' });
   }
-  return openChunked(path, windowOf(flags, saved));
+  const limit = flags.integer('limit', 1);
+  return openChunked(path, { ...windowOf(flags, saved), ...(limit !== undefined && { limit }) });
 }
 
 /** Whether data is to be read in chunks: where that is asked for, or where it is large. */

@@ -5,7 +5,8 @@ import * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
 import { isObject, parseData } from '../../base/parse.ts';
 import { accept, callback, flag, text, wholeNumber } from '../../base/values.ts';
-import { checkData, checkDataset, checkSplit, type Dataset } from '../dataset.ts';
+import { checkData, checkDataset } from '../checkDataset.ts';
+import { checkSplit, type Dataset } from '../dataset.ts';
 import { checkDatasetFields, datasetFields } from '../datasetFields.ts';
 import {
   type ChunkedSplit,
@@ -21,6 +22,7 @@ const chunkedSplit = z.looseObject({
   count: wholeNumber(0),
   chunkSamples: wholeNumber(1),
   isWeighted: flag.exactOptional(),
+  inOrder: flag.exactOptional(),
   read: readFunction,
   nameOf: callback<(index: number) => string>().exactOptional(),
 });

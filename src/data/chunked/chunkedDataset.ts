@@ -25,6 +25,9 @@ export interface ChunkedSplit {
   readonly chunkSamples: number;
   /** Whether chunks have weights; default false. */
   readonly isWeighted?: boolean;
+  /** Whether a pass over the samples asks for chunks in their order, from whichever one it begins
+   * with. Training then shuffles samples within windows alone; default false. */
+  readonly inOrder?: boolean;
   /** Reads chunk `index`, counted from 0: the same values whenever it is asked for. The trainer
    * copies them; it asks for the next chunk while it takes this one, so two are in use at a time. A
    * rejection ends the call of the trainer that needs the chunk. `signal` is aborted when the chunk
@@ -70,12 +73,12 @@ export function shuffleWindowOf(
   { name, train, window, ...data }: ChunkedDataset,
   globalBatch: number,
 ): ShuffleWindow | undefined {
-  const { count, chunkSamples } = train;
+  const { count, chunkSamples, inOrder = false } = train;
   const samples = window ?? Math.floor(WINDOW_BYTES / chunkBytes(data, { ...train, count: 1 }));
   const chunks = Math.max(1, Math.ceil(samples / chunkSamples));
   if (chunks >= countChunks(count, chunkSamples)) return undefined;
   checkWindow(`window of ${name}`, { chunkSamples, chunks }, globalBatch);
-  return { chunkSamples, chunks };
+  return { chunkSamples, chunks, ...(inOrder && { inOrder }) };
 }
 
 /** Throws a {@link UsageError} where a window has no room for a global batch. */

@@ -11,6 +11,8 @@ export interface ShuffleWindow {
   readonly chunkSamples: number;
   /** Chunks whose samples are shuffled among each other. */
   readonly chunks: number;
+  /** Whether windows are of chunks as they come, which are not shuffled; default false. */
+  readonly inOrder?: boolean;
 }
 
 export interface OrderRequest {
@@ -20,6 +22,8 @@ export interface OrderRequest {
   readonly epoch: number;
   /** False for chunks and samples as they come. */
   readonly shuffle: boolean;
+  /** As {@link ShuffleWindow.inOrder}. */
+  readonly inOrder?: boolean | undefined;
 }
 
 /** How many chunks so many samples are. */
@@ -36,14 +40,14 @@ export function chunkOrder(request: OrderRequest): Int32Array {
 /** Writes the order of an epoch by windows. */
 export function windowedOrder(
   order: Int32Array,
-  request: Omit<OrderRequest, 'countSamples' | 'chunkSamples'>,
-  { chunkSamples, chunks }: ShuffleWindow,
+  request: Pick<OrderRequest, 'seed' | 'epoch' | 'shuffle'>,
+  { chunkSamples, chunks, inOrder }: ShuffleWindow,
 ): void {
   if (!request.shuffle) {
     identityOrder(order);
     return;
   }
-  const whole = { ...request, countSamples: order.length, chunkSamples };
+  const whole = { ...request, countSamples: order.length, chunkSamples, inOrder };
   const random = randomOf(whole);
   let at = 0;
   for (const chunk of shuffledChunks(whole, random)) {
@@ -61,10 +65,10 @@ function randomOf({ seed, epoch }: OrderRequest): RandomStream {
 }
 
 function shuffledChunks(request: OrderRequest, random: RandomStream): Int32Array {
-  const { countSamples, chunkSamples, shuffle } = request;
+  const { countSamples, chunkSamples, shuffle, inOrder = false } = request;
   const chunks = new Int32Array(countChunks(countSamples, chunkSamples));
   identityOrder(chunks);
   const full = Math.floor(countSamples / chunkSamples);
-  if (shuffle) shufflePart(chunks, 0, full, random);
+  if (shuffle && !inOrder) shufflePart(chunks, 0, full, random);
   return chunks;
 }

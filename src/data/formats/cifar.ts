@@ -5,7 +5,8 @@
 
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
-import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { checkDataset } from '../checkDataset.ts';
+import type { Dataset, Split } from '../dataset.ts';
 import { listFolder, readDataFile, showNames, truncated } from './files.ts';
 
 const SIZE = 32;

@@ -2,7 +2,8 @@
 
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
-import { checkDataset, type Dataset } from '../dataset.ts';
+import { checkDataset } from '../checkDataset.ts';
+import type { Dataset } from '../dataset.ts';
 import { countHeldOut } from '../heldOut.ts';
 import { checkAlike, datasetOf, type Part, splitPart, takeRows } from '../parts.ts';
 import { type CsvOptions, type CsvTable, parseCsv } from './csv.ts';

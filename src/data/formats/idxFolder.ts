@@ -4,7 +4,8 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, showShape } from '../../base/shape.ts';
-import { checkDataset, type Dataset } from '../dataset.ts';
+import { checkDataset } from '../checkDataset.ts';
+import type { Dataset } from '../dataset.ts';
 import { datasetOf, largest, type Part } from '../parts.ts';
 import { byteStatistics, type ChannelStatistics } from '../statistics.ts';
 import { listFolder, readDataFile, showNames } from './files.ts';

@@ -1,39 +1,25 @@
-// A packed set that is read chunk by chunk: any chunk by its place in the npy files, checked by its
-// checksum in set.json.
+// Opens a packed set to be read chunk by chunk: what is known of it is checked, and its samples are
+// when they are read (packedSplit.ts).
 
-import { webcrypto } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError } from '../../base/errors.ts';
-import { withRegularFile } from '../../base/regularFile.ts';
-import { sizeOf } from '../../base/shape.ts';
+import { checkInteger, UsageError } from '../../base/errors.ts';
 import { checkTrainingData } from '../chunked/checkChunked.ts';
-import type { ChunkedDataset, ChunkedSplit } from '../chunked/chunkedDataset.ts';
-import { byteMasks } from '../npy/byteMasks.ts';
-import { parseNpyHeader } from '../npy/npy-header.ts';
-import { SET_FILE } from '../npy/npyFolder.ts';
+import type { ChunkedDataset } from '../chunked/chunkedDataset.ts';
 import type { Task } from '../task.ts';
-import { NPY, readSetFile, type SetContent } from './setFile.ts';
+import { packedSplit, type SetFolder, splitReader } from './packedSplit.ts';
+import { SET_FILE } from './setContent.ts';
+import { readSetFile } from './setFile.ts';
 
-/** A set and where it is. */
-export interface SetFolder {
-  readonly dir: string;
-  readonly set: SetContent;
+/** How a set is read. */
+export interface ChunkedSetOptions extends Pick<ChunkedDataset, 'window'> {
+  /** Training samples that there are to be; default all. */
+  readonly limit?: number;
 }
-
-/** Reads parts of the files of a split. */
-export interface SplitReader {
-  inputs(chunk: number): Promise<Uint8Array>;
-  /** Classes as they are, masks as bytes. */
-  targets(chunk: number): Promise<Uint8Array | Int32Array>;
-}
-
-const HEADER_BYTES = 4096;
 
 /** Opens a packed set to be read while a run needs it. Throws a {@link UsageError}. */
 export async function openChunkedSet(
   dir: string,
-  options: Pick<ChunkedDataset, 'window'>,
+  options: ChunkedSetOptions,
 ): Promise<ChunkedDataset> {
   const set = await readSetFile(join(dir, SET_FILE));
   if (set.version === 1) {
@@ -44,6 +30,8 @@ export async function openChunkedSet(
       hint: 'packing the images again',
     });
   }
+  const { limit } = options;
+  if (limit !== undefined) checkInteger(`training samples of ${dir}`, limit, 1, set.counts.train);
   const data = setDataset({ dir, set }, options);
   for (const split of ['train', 'test'] as const) {
     if (set.counts[split] > 0) await splitReader({ dir, set }, split);
@@ -55,10 +43,13 @@ export async function openChunkedSet(
 /** The data of a set. */
 export function setDataset(
   folder: SetFolder,
-  { window }: Pick<ChunkedDataset, 'window'>,
+  { window, limit }: ChunkedSetOptions,
 ): ChunkedDataset {
   const { name, classes, classNames, inputShape, targetShape, mean, std } = folder.set;
-  const { contentHash } = folder.set;
+  const isLimited = limit !== undefined && limit < folder.set.counts.train;
+  const contentHash = isLimited
+    ? `${folder.set.contentHash}, ${limit} samples`
+    : folder.set.contentHash;
   const task: Task =
     targetShape.length === 0
       ? { kind: 'classification', classes }
@@ -66,136 +57,8 @@ export function setDataset(
   return {
     ...{ name, inputShape, inputType: 'u8', task, mean, std, contentHash },
     ...(classNames.length > 0 && { classNames }),
-    train: chunkedSplit(folder, 'train'),
-    test: chunkedSplit(folder, 'test'),
+    train: packedSplit({ folder, split: 'train', ...(isLimited && { limit }) }),
+    test: packedSplit({ folder, split: 'test' }),
     ...(window !== undefined && { window }),
   };
-}
-
-function chunkedSplit(folder: SetFolder, split: 'train' | 'test'): ChunkedSplit {
-  const { dir, set } = folder;
-  let reader: Promise<SplitReader> | undefined;
-  return {
-    count: set.counts[split],
-    chunkSamples: set.chunkSamples,
-    nameOf: (index) => `chunk ${index} of ${join(dir, `x_${split}${NPY}`)}`,
-    async read(index) {
-      reader ??= splitReader(folder, split);
-      const { inputs, targets } = await reader;
-      const [x, y] = await Promise.all([inputs(index), targets(index)]);
-      return { inputs: x, targets: readTargets(set, y) };
-    },
-  };
-}
-
-/** Targets as a run takes them. */
-export function readTargets(
-  { targetShape }: Pick<SetContent, 'targetShape'>,
-  values: Uint8Array | Int32Array,
-): Int32Array {
-  if (values instanceof Int32Array) return values;
-  return targetShape.length === 0 ? Int32Array.from(values) : byteMasks(values);
-}
-
-/** Binds the files of a split. Throws a {@link UsageError} where they are not what set.json
- * says. */
-export async function splitReader(
-  { dir, set }: SetFolder,
-  split: 'train' | 'test',
-): Promise<SplitReader> {
-  const { inputShape, targetShape, counts, chunkSamples } = set;
-  const reader = async (array: string, shape: readonly number[], dtypes: readonly string[]) => {
-    const name = `${array}_${split}${NPY}`;
-    const whole = [counts[split], ...shape];
-    const file = await findValues(join(dir, name), { shape: whole, dtypes });
-    return bindParts(file, {
-      count: counts[split],
-      chunkSamples,
-      checksums: set.files[name] ?? [],
-    });
-  };
-  const inputs = await reader('x', inputShape, ['u1']);
-  const targets = await reader('y', targetShape, targetShape.length === 0 ? ['i4'] : ['u1']);
-  return {
-    inputs,
-    targets: async (chunk) => {
-      const { buffer, byteLength } = await targets(chunk);
-      return targetShape.length === 0
-        ? new Int32Array(buffer, 0, byteLength / 4)
-        : new Uint8Array(buffer);
-    },
-  };
-}
-
-/** Where the values of an array lie. */
-interface ValuesPlace {
-  readonly path: string;
-  readonly offset: number;
-  readonly rowBytes: number;
-}
-
-async function findValues(
-  path: string,
-  wanted: { readonly shape: readonly number[]; readonly dtypes: readonly string[] },
-): Promise<ValuesPlace> {
-  return withRegularFile(path, path, async (file, size) => {
-    const header = parseNpyHeader(await readFully(file, 0, Math.min(size, HEADER_BYTES)), path);
-    const { shape, dtype, isBigEndian, isFortran, dataOffset } = header;
-    const bytes = Number(dtype.slice(-1));
-    const rowBytes = sizeOf(wanted.shape.slice(1)) * bytes;
-    const isWanted =
-      `${shape}` === `${wanted.shape}` &&
-      wanted.dtypes.includes(dtype) &&
-      !isBigEndian &&
-      !isFortran &&
-      size === dataOffset + wanted.shape[0]! * rowBytes;
-    if (!isWanted) throw changed(path);
-    return { path, offset: dataOffset, rowBytes };
-  });
-}
-
-/** Returns what reads a chunk of an array and checks it. */
-function bindParts(
-  { path, offset, rowBytes }: ValuesPlace,
-  of: {
-    readonly count: number;
-    readonly chunkSamples: number;
-    readonly checksums: readonly string[];
-  },
-): (chunk: number) => Promise<Uint8Array<ArrayBuffer>> {
-  const { count, chunkSamples, checksums } = of;
-  return (chunk) => {
-    const what = `chunk ${chunk} of ${path}`;
-    return withRegularFile(path, what, async (file) => {
-      const first = chunk * chunkSamples;
-      const length = Math.min(chunkSamples, count - first) * rowBytes;
-      const bytes = await readFully(file, offset + first * rowBytes, length);
-      // On a thread of Node's own.
-      const digest = await webcrypto.subtle.digest('SHA-256', bytes);
-      if (Buffer.from(digest).toString('hex') === checksums[chunk]) return bytes;
-      throw changed(what);
-    });
-  };
-}
-
-function changed(what: string): UsageError {
-  const problem = `is not what ${SET_FILE} says`;
-  return new UsageError({ what, problem, hint: 'packing the images again' });
-}
-
-/** So many bytes, fewer where the file ends before. */
-async function readFully(
-  file: FileHandle,
-  position: number,
-  length: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  // All of it is overwritten.
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await file.read(bytes, done, length - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return bytes.subarray(0, done);
 }

@@ -4,13 +4,14 @@
 
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
-import { checkDataset, type Dataset } from '../dataset.ts';
+import { checkDataset } from '../checkDataset.ts';
+import type { Dataset } from '../dataset.ts';
 import { readDataFile } from '../formats/files.ts';
 import { type ArrayOptions, readArrays } from '../npy/arrayFiles.ts';
 import { parseNpy } from '../npy/npy.ts';
 import { parseNpyHeader } from '../npy/npy-header.ts';
-import { SET_FILE } from '../npy/npyFolder.ts';
-import { checksumOf, NPY, readSetFile, type SetFile } from './setFile.ts';
+import { NPY, SET_FILE } from './setContent.ts';
+import { checksumOf, readSetFile, type SetFile } from './setFile.ts';
 
 /** Reads a set. Throws a {@link UsageError} where a file is not what was packed. */
 export async function readPackedSet(dir: string, options: ArrayOptions = {}): Promise<Dataset> {

@@ -7,10 +7,10 @@ import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import { parseData } from '../../base/parse.ts';
 import { readDataFile } from '../formats/files.ts';
+import type { SetContent } from './setContent.ts';
 
 const FORMAT = 'syncbn set';
 export const SET_VERSION = 2;
-export const NPY = '.npy';
 
 const fileName = z.string().regex(/^[xy]_(train|test)\.npy$/);
 const count = z.number().int().nonnegative();
@@ -41,27 +41,6 @@ const either = z.discriminatedUnion('version', [version1, version2]);
 
 /** What set.json says. */
 export type SetFile = z.infer<typeof either>;
-
-/** What set.json says of a set whose chunks can be read. */
-export interface SetContent {
-  readonly name: string;
-  readonly classes: number;
-  /** None of masks. */
-  readonly classNames: readonly string[];
-  /** Samples of a chunk. */
-  readonly chunkSamples: number;
-  readonly inputShape: readonly number[];
-  /** Of masks; of classes empty. */
-  readonly targetShape: readonly number[];
-  readonly counts: { readonly train: number; readonly test: number };
-  /** Statistics of training, as those of a dataset. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  /** That of the same data in memory. */
-  readonly contentHash: string;
-  /** The checksum of each chunk, by the file. */
-  readonly files: Readonly<Record<string, readonly string[]>>;
-}
 
 /** The text of set.json; `made` says what made the set. */
 export function setText(content: SetContent & { readonly [made: string]: unknown }): string {

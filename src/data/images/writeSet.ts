@@ -17,11 +17,12 @@ import { writeAll } from '../../base/regularFile.ts';
 import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
 import { packageVersion } from '../../base/version.ts';
 import { ContentHash, PART_BYTES } from '../identity.ts';
-import { SET_FILE } from '../npy/npyFolder.ts';
 import { npyHead } from '../npy/npyWriter.ts';
 import { ByteSums } from '../statistics.ts';
-import { readTargets, type SetFolder, setDataset, splitReader } from './chunkedSet.ts';
-import { checksumOf, NPY, type SetContent, setText } from './setFile.ts';
+import { setDataset } from './chunkedSet.ts';
+import { readTargets, type SetFolder, splitReader } from './packedSplit.ts';
+import { NPY, SET_FILE, type SetContent } from './setContent.ts';
+import { checksumOf, setText } from './setFile.ts';
 
 /** The samples of a split, a part for each chunk. Each part is done with when the next is asked
  * for. */

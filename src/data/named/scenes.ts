@@ -7,7 +7,8 @@ import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { Purpose, RandomStream } from '../../base/random.ts';
 import { showShape } from '../../base/shape.ts';
 import { anything, wholeNumber } from '../../base/values.ts';
-import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { checkDataset } from '../checkDataset.ts';
+import type { Dataset, Split } from '../dataset.ts';
 import { byteStatistics } from '../statistics.ts';
 import { mnist } from './mnist.ts';
 

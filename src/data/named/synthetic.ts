@@ -8,7 +8,8 @@ import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { Purpose, RandomStream } from '../../base/random.ts';
 import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
 import { accept, listOf, share, wholeNumber } from '../../base/values.ts';
-import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { checkDataset } from '../checkDataset.ts';
+import type { Dataset, Split } from '../dataset.ts';
 
 /** The options of {@link synthetic}. */
 export interface SyntheticOptions {

@@ -3,7 +3,8 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
-import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { checkDataset } from '../checkDataset.ts';
+import type { Dataset, Split } from '../dataset.ts';
 import { showNames } from '../formats/files.ts';
 import { countHeldOut } from '../heldOut.ts';
 import { checkAlike, datasetOf, type Part, splitPart, takeRows } from '../parts.ts';

@@ -3,12 +3,11 @@
 import { basename, join, resolve } from 'node:path';
 import type { Dataset } from '../dataset.ts';
 import { listFolder } from '../formats/files.ts';
+import { SET_FILE } from '../images/setContent.ts';
 import { type ArrayOptions, looksLikeArrays, readArrays } from './arrayFiles.ts';
 import { readNpy } from './npy.ts';
 
 const EXTENSION = '.npy';
-/** Says that the arrays beside it are a packed set (packedSet.ts). */
-export const SET_FILE = 'set.json';
 
 /** Reads the arrays of a folder. Throws UsageErrors. */
 export async function readNpyDataset(dir: string, options: ArrayOptions = {}): Promise<Dataset> {

@@ -43,3 +43,11 @@ export function neededWord(rank: number): number {
 export function ranksOf({ length }: FeedWords): number {
   return length / LINE_WORDS - 1;
 }
+
+/** Says that what was read is lost, and no more will be, and wakes all who wait for it. */
+export function loseFeed(words: FeedWords): void {
+  Atomics.store(words, READ_WORD, 0);
+  Atomics.store(words, FAILED_WORD, 1);
+  Atomics.add(words, NEWS_WORD, 1);
+  Atomics.notify(words, NEWS_WORD);
+}

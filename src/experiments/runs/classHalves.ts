@@ -5,7 +5,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { Dataset, Split } from '../../data/dataset.ts';
-import { rows } from '../../data/subset.ts';
+import { rows } from '../../data/rows.ts';
 import { purposeOf } from './plainNets.ts';
 
 const BYTE_RANGE = 255;

@@ -1,0 +1,5 @@
+// The thread that reads packed sets.
+
+import { serveReading } from '../src/runtime/readingThread.ts';
+
+export default serveReading;
