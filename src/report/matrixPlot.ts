@@ -1,25 +1,25 @@
-// A confusion matrix as one SVG text: a square for each pair of classes, the darker the larger its
-// share of the true class, with counts where there is room for them. Readable on white and on
-// black, since shades are one color over the page's own.
+// A confusion matrix as SVG text: a square for each pair of classes, darker for a larger fraction
+// of the true class, with counts if they fit. Readable on white and on black, since shades are one
+// color over the page's background.
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import type { ConfusionMatrix } from '../observe/metric.ts';
 import { framed } from './plot.ts';
 
-/** Counts no longer fit into the squares of more classes. */
+/** With more classes, counts do not fit into the squares. */
 const MOST_COUNTED = 16;
-/** Names of more classes would overlap. */
+/** With more classes, names would overlap. */
 const MOST_NAMED = 25;
 const SIZE = 480;
 const TOP = 70;
 const LEFT = 60;
 const BOTTOM = 44;
 const COLOR = '#1f83c4';
-/** Above this share the square is dark enough for white. */
+/** Above this fraction, the square is dark enough for white text. */
 const DARK = 0.6;
 
-/** The matrix as an `<svg>` text: true classes from top to bottom, predicted ones from left to
+/** The matrix as `<svg>` text: true classes from top to bottom, predicted ones from left to
  * right. */
 export function matrixPlot(title: string, matrix: ConfusionMatrix): string {
   const squares = matrix.flatMap((row, label) => {
@@ -65,7 +65,7 @@ export function matrixPlot(title: string, matrix: ConfusionMatrix): string {
   );
 }
 
-/** Counts of pixels have more digits than a square has room for. */
+/** Pixel counts have more digits than fit into a square. */
 function showCount(count: number): string {
   if (count < 10_000) return `${count}`;
   return count < 1e7 ? `${Math.round(count / 1000)}k` : `${Math.round(count / 1e6)}M`;
