@@ -1,5 +1,5 @@
-// What a dataset is: two splits of samples, channels last, with the statistics that normalize them.
-// Checks one as a whole. Reading files is elsewhere: each format has a file of its own.
+// The dataset type: two splits of samples, channels last, with the statistics that normalize them.
+// Checks a whole dataset. Each file format is read in a file of its own.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
@@ -7,46 +7,46 @@ import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { checkDatasetFields } from './datasetFields.ts';
 import { showLabelAt, type Task, targetSize } from './task.ts';
 
-/** How inputs are stored: bytes (value / 255 is what the statistics speak of) or float32. */
+/** How inputs are stored: bytes (statistics refer to value / 255) or float32. */
 export type InputType = 'u8' | 'f32';
 
 /** The samples of one split. */
 export interface Split {
-  /** How many samples there are. */
+  /** Number of samples. */
   readonly count: number;
   /** count * sizeOf(inputShape) values, channels last. */
   readonly inputs: Uint8Array | Float32Array;
-  /** Classification: one class index per sample. Segmentation: count * sizeOf(targetShape) of
-   * them. Regression: count * sizeOf(targetShape) floats, in
-   * standardized units where the task has a mean and std. A class of -100 stands for none; a loss
-   * that leaves such samples or pixels out says so (`ignoreIndex` of cross-entropy). */
+  /** For classification, one class index per sample; for segmentation, count * sizeOf(targetShape)
+   * class indexes. For regression, count * sizeOf(targetShape) floats, in standardized units if the
+   * task has a mean and std. Class -100 means no class; a loss leaves such samples or pixels out if
+   * it says so (`ignoreIndex` of cross-entropy). */
   readonly targets: Int32Array | Float32Array;
-  /** How much each sample counts in the loss, at least 0; default all alike. The loss of a step is
-   * the weighted mean over its global batch, that of an evaluation over the split, and samples of
-   * weight 0 count in no accuracy. */
+  /** Each sample's weight in the loss, at least 0; default: all equal. A step's loss is the
+   * weighted mean over its global batch, an evaluation's over the split. Accuracy does not count
+   * samples of weight 0. */
   readonly weights?: Float32Array;
-  /** Where each sample is from, such as a hospital or a camera: one whole number from 0 per sample.
-   * Only shards `by-domain` of training samples look at it. */
+  /** The origin of each sample, such as a hospital or a camera: one integer from 0 per sample. Used
+   * only by `by-domain` shards, for training samples. */
   readonly domains?: Int32Array;
 }
 
-/** Samples to train and test with, as plain data. `fromArrays` and `openDataset` make them; one
- * that is made by hand is checked where it is used. */
+/** Samples to train and test with, as plain data. `fromArrays` and `openDataset` make datasets; one
+ * built by hand is checked where it is used. */
 export interface Dataset {
-  /** For people. */
+  /** Name for display. */
   readonly name: string;
-  /** One sample: `[H, W, C]` for images, `[F]` for vectors. */
+  /** Shape of one sample: `[H, W, C]` for images, `[F]` for vectors. */
   readonly inputShape: Shape;
-  /** `uint8` for bytes, `float32` for everything else. */
+  /** `u8` for bytes, `f32` for everything else. */
   readonly inputType: InputType;
-  /** What is to be learned. */
+  /** What to learn. */
   readonly task: Task;
-  /** Of the classes, in their order, where the data says them. */
+  /** Names of the classes, in order, if the data has them. */
   readonly classNames?: readonly string[];
   /** What was subtracted from each channel before its values were rounded to float32: an input in
-   * the data's own units is stored value + shift. Absent where inputs are stored as they are. */
+   * the data's own units is stored value + shift. Absent if nothing was subtracted. */
   readonly shift?: readonly number[];
-  /** Sentences on how it was read, said when a run starts. */
+  /** Sentences on how the data was read, shown when a run starts. */
   readonly notices?: readonly string[];
   /** Mean of each channel (last axis), in units of the stored value; a byte counts as byte /
    * 255. */
@@ -59,13 +59,12 @@ export interface Dataset {
   readonly test: Split;
 }
 
-/** Above this, integer targets are far more likely quantities than classes. */
+/** Integer targets above this are far more likely quantities than classes. */
 const MAX_CLASSES = 65536;
 const MAX_DOMAINS = 65536;
 
-/** Gives the dataset back when it is whole: lengths agree, labels lie within the classes, every
- * float is finite, the statistics fit the channels. Throws a UsageError that names what does
- * not. */
+/** Returns the dataset if it is valid: lengths agree, labels are within the classes, every float is
+ * finite, the statistics fit the channels. Throws a UsageError that names what is wrong. */
 export function checkDataset(dataset: Dataset): Dataset {
   checkDatasetFields(dataset);
   const { name } = dataset;
@@ -74,15 +73,15 @@ export function checkDataset(dataset: Dataset): Dataset {
   checkInteger(`test samples of ${name}`, dataset.test.count, 0);
   checkSplit(`train of ${name}`, dataset, dataset.train);
   checkSplit(`test of ${name}`, dataset, dataset.test);
-  // Last, because a NaN among the inputs is the better message than a mean of NaN.
+  // Last, because a NaN among the inputs is a better message than a mean of NaN.
   checkStatistics(dataset);
   return dataset;
 }
 
-/** What is known of data without its samples. */
+/** What is known about data without its samples. */
 export type DataFields = Omit<Dataset, 'train' | 'test'>;
 
-/** Throws a UsageError unless what is said of the data fits together. */
+/** Throws a UsageError if the fields of the data do not fit together. */
 export function checkData(data: DataFields): void {
   checkForm(data);
   checkStatistics(data);
@@ -144,7 +143,7 @@ function checkStatistic(
   throw new UsageError({ what, given: values, allowed: `${channels} ${kind}, one per ${each}` });
 }
 
-/** Throws a UsageError that says what is wrong with the samples of a split. */
+/** Throws a UsageError that names the first problem with a split's samples. */
 export function checkSplit(what: string, data: DataFields, split: Split): void {
   const { inputShape, inputType, task } = data;
   checkStorage(`inputs of ${what}`, split.inputs, {
@@ -213,7 +212,7 @@ function checkLabels(
     throw new UsageError({
       what: `${showLabelAt(task, i)} in ${what}`,
       given: label,
-      allowed: `a class from 0 to ${classes - 1}, or ${NO_CLASS} where there is none`,
+      allowed: `a class from 0 to ${classes - 1}, or ${NO_CLASS} for none`,
     });
   }
 }

@@ -1,4 +1,4 @@
-// Fewer training samples of a dataset, or two parts of them. Statistics and test split stay.
+// Fewer training samples of a dataset, or two parts of them. Statistics and the test split stay.
 
 import { checkInteger } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
@@ -7,12 +7,11 @@ import { checkDataset, type Dataset, type Split } from './dataset.ts';
 import { drawHeldOut } from './heldOut.ts';
 import { targetSize } from './task.ts';
 
-/** The draw is the same for everyone who limits the same data to the same count. */
+/** A constant, so that the same count of the same data always gives the same samples. */
 const DRAW_SEED = 1;
 
-/** The same dataset with `count` training samples, drawn from all of them with equal chances and
- * kept in their order: the same ones every time. Throws a UsageError when count is below 1 or above
- * what there is.
+/** The same dataset with `count` training samples, drawn uniformly and kept in order; always the
+ * same ones. Throws a UsageError if count is below 1 or above the number of training samples.
  *
  * @example
  * limitTrain(synthetic(), 100)
@@ -24,9 +23,9 @@ export function limitTrain(dataset: Dataset, count: number): Dataset {
   return { ...dataset, train: pick(dataset, drawn(train.count, count)) };
 }
 
-/** The same dataset with its first `count` training samples only; nothing is copied. For data in
- * random order: of data that is sorted by class, they are of one class. Throws a UsageError as
- * {@link limitTrain} does.
+/** The same dataset with only its first `count` training samples; nothing is copied. Meant for data
+ * in random order: if data is sorted by class, they are all of the first classes. Throws a
+ * UsageError like {@link limitTrain}.
  *
  * @example
  * firstTrain(synthetic(), 100)
@@ -44,8 +43,8 @@ export function firstTrain(dataset: Dataset, count: number): Dataset {
   return { ...dataset, train };
 }
 
-/** The training samples without `count` of them, and those ({@link drawHeldOut}); all are copies in
- * their order. */
+/** The training samples without `count` of them, and those `count` ({@link drawHeldOut}); both are
+ * copies in order. */
 export function holdOut(
   dataset: Dataset,
   count: number,
@@ -65,8 +64,8 @@ function checkCount(dataset: Dataset, count: number): void {
   checkInteger(`training samples of ${name}`, count, 1, train.count);
 }
 
-/** `count` of the indices below `total`, ascending: each is taken with the chance that is left for
- * it (Knuth, The Art of Computer Programming 3.4.2, algorithm S). */
+/** `count` of the indexes below `total`, ascending: each is taken with its remaining probability
+ * (Knuth, The Art of Computer Programming 3.4.2, algorithm S). */
 function drawn(total: number, count: number): Int32Array {
   const random = new RandomStream().reset(DRAW_SEED, Purpose.subset, 0, 0);
   const indices = new Int32Array(count);
@@ -87,7 +86,7 @@ function pick({ train, inputShape, task }: Dataset, indices: Int32Array): Split 
   };
 }
 
-/** Copies of the rows with these indices. */
+/** Copies of the rows with these indexes. */
 export function rows<T extends Uint8Array | Int32Array | Float32Array | Float64Array>(
   values: T,
   length: number,

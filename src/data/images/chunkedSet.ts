@@ -1,5 +1,5 @@
-// A packed set that is read chunk by chunk: any chunk by its place in the npy files, checked by its
-// checksum in set.json.
+// A packed set that is read in chunks: each chunk is found by its offset in the npy files, and
+// checked against its checksum in set.json.
 
 import { webcrypto } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -15,22 +15,22 @@ import { SET_FILE } from '../npy/npyFolder.ts';
 import type { Task } from '../task.ts';
 import { NPY, readSetFile, type SetContent } from './setFile.ts';
 
-/** A set and where it is. */
+/** A set and its folder. */
 export interface SetFolder {
   readonly dir: string;
   readonly set: SetContent;
 }
 
-/** Reads parts of the files of a split. */
+/** Reads chunks of a split's files. */
 export interface SplitReader {
   inputs(chunk: number): Promise<Uint8Array>;
-  /** Classes as they are, masks as bytes. */
+  /** Classes unchanged, masks as bytes. */
   targets(chunk: number): Promise<Uint8Array | Int32Array>;
 }
 
 const HEADER_BYTES = 4096;
 
-/** Opens a packed set to be read while a run needs it. Throws a {@link UsageError}. */
+/** Opens a packed set, to be read during a run. Throws a {@link UsageError}. */
 export async function openChunkedSet(
   dir: string,
   options: Pick<ChunkedDataset, 'window'>,
@@ -52,7 +52,7 @@ export async function openChunkedSet(
   return data;
 }
 
-/** The data of a set. */
+/** The dataset of a set. */
 export function setDataset(
   folder: SetFolder,
   { window }: Pick<ChunkedDataset, 'window'>,
@@ -88,7 +88,7 @@ function chunkedSplit(folder: SetFolder, split: 'train' | 'test'): ChunkedSplit 
   };
 }
 
-/** Targets as a run takes them. */
+/** Converts targets to the form that a run takes. */
 export function readTargets(
   { targetShape }: Pick<SetContent, 'targetShape'>,
   values: Uint8Array | Int32Array,
@@ -97,8 +97,7 @@ export function readTargets(
   return targetShape.length === 0 ? Int32Array.from(values) : byteMasks(values);
 }
 
-/** Binds the files of a split. Throws a {@link UsageError} where they are not what set.json
- * says. */
+/** Opens the files of a split. Throws a {@link UsageError} if they do not match set.json. */
 export async function splitReader(
   { dir, set }: SetFolder,
   split: 'train' | 'test',
@@ -127,7 +126,7 @@ export async function splitReader(
   };
 }
 
-/** Where the values of an array lie. */
+/** The range of an array's values in a file. */
 interface ValuesPlace {
   readonly path: string;
   readonly offset: number;
@@ -154,7 +153,7 @@ async function findValues(
   });
 }
 
-/** Returns what reads a chunk of an array and checks it. */
+/** Returns a function that reads and checks a chunk of an array. */
 function bindParts(
   { path, offset, rowBytes }: ValuesPlace,
   of: {
@@ -170,7 +169,7 @@ function bindParts(
       const first = chunk * chunkSamples;
       const length = Math.min(chunkSamples, count - first) * rowBytes;
       const bytes = await readFully(file, offset + first * rowBytes, length);
-      // On a thread of Node's own.
+      // Runs on one of Node's own threads.
       const digest = await webcrypto.subtle.digest('SHA-256', bytes);
       if (Buffer.from(digest).toString('hex') === checksums[chunk]) return bytes;
       throw changed(what);
@@ -179,11 +178,11 @@ function bindParts(
 }
 
 function changed(what: string): UsageError {
-  const problem = `is not what ${SET_FILE} says`;
+  const problem = `does not match ${SET_FILE}`;
   return new UsageError({ what, problem, hint: 'packing the images again' });
 }
 
-/** So many bytes, fewer where the file ends before. */
+/** Reads this many bytes, fewer if the file ends before. */
 async function readFully(
   file: FileHandle,
   position: number,

@@ -1,6 +1,6 @@
-// set.json of a packed set: what it is, and the checksums of its files. Version 2 has a checksum
-// for each chunk of samples and says what training needs to know, so that a set can be trained on
-// without being read before. Version 1 has one for each file.
+// set.json of a packed set: its description, and the checksums of its files. Version 2 has a
+// checksum for each chunk of samples and everything that training must know in advance, so that the
+// set need not be read before. Version 1 has one checksum per file.
 
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
@@ -39,31 +39,31 @@ const version2 = z.looseObject({
 });
 const either = z.discriminatedUnion('version', [version1, version2]);
 
-/** What set.json says. */
+/** The contents of set.json. */
 export type SetFile = z.infer<typeof either>;
 
-/** What set.json says of a set whose chunks can be read. */
+/** The contents of set.json for a set that can be read in chunks. */
 export interface SetContent {
   readonly name: string;
   readonly classes: number;
-  /** None of masks. */
+  /** Empty for masks. */
   readonly classNames: readonly string[];
-  /** Samples of a chunk. */
+  /** Samples per chunk. */
   readonly chunkSamples: number;
   readonly inputShape: readonly number[];
-  /** Of masks; of classes empty. */
+  /** Shape of the masks; empty for classes. */
   readonly targetShape: readonly number[];
   readonly counts: { readonly train: number; readonly test: number };
-  /** Statistics of training, as those of a dataset. */
+  /** Statistics of the training samples, like a dataset's. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** That of the same data in memory. */
+  /** The hash of the same data in memory. */
   readonly contentHash: string;
-  /** The checksum of each chunk, by the file. */
+  /** The checksum of each chunk, by file. */
   readonly files: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The text of set.json; `made` says what made the set. */
+/** The text of set.json; `made` describes how the set was made. */
 export function setText(content: SetContent & { readonly [made: string]: unknown }): string {
   const head = { format: FORMAT, version: SET_VERSION };
   return `${JSON.stringify({ ...head, ...content }, null, 1)}\n`;
