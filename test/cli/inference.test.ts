@@ -95,7 +95,7 @@ describe('syncbn eval of an ONNX file', () => {
   });
 
   it.each([
-    [['--model', onnx, '--checkpoint', run], /--model does not go with --checkpoint/],
+    [['--model', onnx, '--checkpoint', run], /--model cannot be combined with --checkpoint/],
     [['--model', 'refnet'], /expected an .onnx file.*, got "refnet"/],
   ])('is refused with %s', async (args, message) => {
     const { code, stderr } = await syncbn(['eval', '--data', 'synthetic', ...args]);

@@ -84,7 +84,7 @@ describe('flags of a validation', () => {
     [{ best: 'b.ckpt' }, /--best requires a validation/],
     [{ validate: 'tets' }, /--validate.*test/],
     [{ validate: 'test', monitor: 'los' }, /--monitor.*loss/],
-    [{ validate: 'test', monitor: 'loss' }, /--monitor requires something that it decides/],
+    [{ validate: 'test', monitor: 'loss' }, /--monitor requires a flag that uses it/],
     [{ validate: 'test', minDelta: '1' }, /--min-delta requires/],
     [{ validate: 'test', earlyStopping: '0' }, /early-stopping/],
   ])('are refused where they do not: %j', (given, message) => {

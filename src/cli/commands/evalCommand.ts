@@ -129,7 +129,7 @@ async function evaluateAlone(
 async function evaluateFile(flags: Flags, metrics: readonly MetricName[]): Promise<Evaluated> {
   for (const flag of OF_RUNS) {
     if (!flags.has(flag)) continue;
-    const problem = `does not go with --${flag}: eval takes an ONNX file or a checkpoint`;
+    const problem = `cannot be combined with --${flag}: eval takes an ONNX file or a checkpoint`;
     throw new UsageError({ what: '--model', problem });
   }
   const data = await dataFrom(flags);

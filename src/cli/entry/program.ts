@@ -1,4 +1,4 @@
-// Runs a command line. Parsing is cac's; what is unknown is an error that proposes the nearest flag
+// Runs a command line, parsed with cac. An unknown word is an error that proposes the nearest flag
 // or command. Returns the exit code and never ends the process itself.
 
 import { inspect } from 'node:util';
@@ -16,7 +16,7 @@ import { flagsOf } from '../settings/flagText.ts';
 import { type CommandText, commands } from './commands.ts';
 import { commandPage, mainPage, usageOf, welcome } from './helpPages.ts';
 
-/** The flags of all commands that take a value. */
+/** All commands' flags that take a value. */
 const valueFlags = commands.flatMap(({ groups }) =>
   flagsOf(groups).flatMap(({ name, kind }) => (kind === 'switch' ? [] : [`--${name}`])),
 );
@@ -26,7 +26,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   let isJson = argv.includes('--json');
   let isDebug = argv.includes('--debug');
   try {
-    // Before anything is shown, help included.
+    // Before anything is shown, including help.
     if (argv.includes('--plain') || (process.env[PLAIN_VARIABLE] ?? '') !== '') screen.goLinear();
     const words = markValues(argv, valueFlags);
     const { command, args, options } = parse(words);
@@ -40,7 +40,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     isJson ||= flags.isSet('json');
     isDebug ||= flags.isSet('debug');
     if (flags.isSet('plain')) screen.goLinear();
-    // Of the whole process, because nothing that a run is or saves depends on it.
+    // Set for the whole process, because it affects nothing that a run is or saves.
     if (flags.isSet('no-wide')) process.env[WIDE_VARIABLE] = '0';
     if (flags.isSet('print-config')) {
       const { printConfig } = await import('../commands/printConfig.ts');
@@ -105,7 +105,7 @@ function unknownCommand(typed: string): UsageError {
   });
 }
 
-/** The flags with those of a settings file, where one is asked for. */
+/** The flags, with those from a settings file if there is one. */
 async function withSettings(command: CommandText, flags: Flags): Promise<Flags> {
   const path = flags.text('config');
   if (path === undefined) return flags.withDefaults({});
@@ -113,7 +113,7 @@ async function withSettings(command: CommandText, flags: Flags): Promise<Flags> 
   return flags.withDefaults(readConfig(path, command));
 }
 
-/** Refuses flags that the command does not have, with the nearest that it has. */
+/** Refuses flags that the command does not have, and proposes the nearest. */
 function checkKnown(command: CommandText, words: readonly string[]): void {
   const known = flagsOf(command.groups).map(({ name }) => name.replace(/^no-/, ''));
   for (const word of words.slice(2)) {
@@ -140,9 +140,9 @@ function checkArguments(command: CommandText, args: readonly string[]): void {
   });
 }
 
-/** The parsed flags without what the parser adds of its own. */
+/** The parsed flags without those that the parser adds. */
 function withoutNegation({ normDecay, wide, ...rest }: RawFlags): RawFlags {
-  // A flag `--no-x` makes the parser set x to true where it is not given.
+  // A flag `--no-x` makes the parser set x to true if it is not given.
   return {
     ...rest,
     ...(normDecay === false && { noNormDecay: true }),

@@ -1,5 +1,5 @@
-// From a resolved run back to the flags that describe it: what --print-config prints. Flags of
-// speed, files and output are none of it, except as they were given.
+// Converts a resolved run back to the flags that describe it, for --print-config. Flags for speed,
+// files and output are included only if they were given.
 
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
@@ -12,12 +12,12 @@ import { OPTIMIZER_FLAGS, optimizerFrom } from './optimizerFlags.ts';
 import { SCHEDULE_FLAGS } from './scheduleFlags.ts';
 import { DEFAULTS, dataFrom, runOptionsFrom } from './settings.ts';
 
-/** The settings of a run as a checkpoint has them. */
+/** The settings of a run in a checkpoint. */
 type Saved = CheckpointHead['run'];
 type Spec = Readonly<Record<string, unknown>>;
 
-/** The flags of `train` with all that they leave to defaults. Reads the data, since some defaults
- * follow from it. A resumed run has the settings of its checkpoint. */
+/** The flags of `train`, with defaults filled in. Reads the data, since some defaults depend on it.
+ * A resumed run has the settings of its checkpoint. */
 export async function resolvedFlags(flags: Flags): Promise<Config> {
   const path = flags.text('resume');
   if (path !== undefined) return savedFlags(path);
@@ -25,7 +25,7 @@ export async function resolvedFlags(flags: Flags): Promise<Config> {
   const config = resolveOptions({ ...(await runOptionsFrom(flags, data)), workers: 1 });
   const resolved = flagsOfRun({
     ...(config as unknown as Saved),
-    // As it was given: the flag that scales it is given, too.
+    // Not scaled: the flag that scales it is given, too.
     optimizer: { ...optimizerFrom(flags) },
   });
   const { batch, ...rest } = resolved;
@@ -39,7 +39,7 @@ export async function resolvedFlags(flags: Flags): Promise<Config> {
   };
 }
 
-/** A model from a file says itself how it is normalized. */
+/** A model from a file defines its own normalization. */
 function isFromFile(flags: Flags): boolean {
   return /\.(json|onnx)$/i.test(flags.text('model') ?? '');
 }
@@ -48,8 +48,8 @@ function lossOf({ task }: Dataset): Config {
   return { loss: task.kind === 'regression' ? 'mse' : 'cross-entropy' };
 }
 
-/** The flags that describe the run of a checkpoint, but for its data, its model and its losses. The
- * learning rate is the scaled one. */
+/** The flags that describe a checkpoint's run, except its data, model and losses. The learning rate
+ * is the scaled one. */
 export async function savedFlags(path: string): Promise<Config> {
   return flagsOfRun((await openCheckpoint(path)).head.run);
 }
@@ -87,7 +87,7 @@ function flagsOfRun(run: Saved): Config {
   );
 }
 
-/** The flags of the options of an optimizer or a schedule. */
+/** The flags for the options of an optimizer or a schedule. */
 function ofKind(table: readonly KindFlag[], spec: Spec): Config {
   return Object.fromEntries(
     table.flatMap(({ flag, option, sets }): (readonly [string, ConfigValue])[] => {
@@ -99,7 +99,7 @@ function ofKind(table: readonly KindFlag[], spec: Spec): Config {
   );
 }
 
-/** Pairs are `a:b`, as they are typed. */
+/** Pairs are `a:b`, as typed. */
 function plain(value: unknown): ConfigValue {
   if (!Array.isArray(value)) return value as ConfigValue;
   return value.map((item) => (Array.isArray(item) ? item.join(':') : (item as number)));
