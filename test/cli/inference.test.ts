@@ -54,7 +54,7 @@ describe('syncbn eval', () => {
     expect([own.code, own.stderr, own.events[0]!.testLoss]).toEqual([0, '', loss]);
     const other = await syncbn(['eval', '--json', ...checkpoint, '--data', otherData(7)]);
     expect([other.code, other.events[0]!.count]).toEqual([0, 7]);
-    expect(other.stderr).toMatch(/is not the data that the checkpoint is of \(synthetic\)/);
+    expect(other.stderr).toMatch(/is not the data of the checkpoint \(synthetic\)/);
     const precise = ['--precise-norm', '1', '--data', otherData(7)];
     const refused = await syncbn(['eval', ...checkpoint, ...precise]);
     expect([refused.code, refused.stderr]).toEqual([

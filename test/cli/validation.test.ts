@@ -58,7 +58,7 @@ describe('a run that stops early', () => {
     const resume = [...tiny, ...asked, '--resume', file('run.ckpt')];
     const { epochs, events } = await epochsOf(...resume);
     expect(epochs).toEqual([]);
-    expect(events[1]).toMatchObject({ event: 'notice', message: /the run has stopped early/ });
+    expect(events[1]).toMatchObject({ event: 'notice', message: /the run stopped early/ });
     const other = await syncbn([...resume, '--best', file('other.ckpt')]);
     expect(other.code).toBe(2);
     expect(other.stderr).toMatch(/does not hold the best epoch of the run so far, epoch 1/);
