@@ -1,6 +1,6 @@
-// How exact the normalizations are: the worst error of each, in float32 ulp of its tensor's largest
-// magnitude, against the published formulas in float64 (the plain twins that the tests compare
-// with), over shapes, shards and both builds.
+// The accuracy of the normalizations: the worst error of each, in float32 ulp of its tensor's
+// largest magnitude, compared with the published formulas in float64 (the plain twins from the
+// tests), over shapes, shards and both builds.
 
 import { type Shape, sizeOf } from '../src/base/shape.ts';
 import { batchNormSetsRef, setMomentsRef } from '../src/kernels/reference/norm.ts';
@@ -14,7 +14,7 @@ import { type LayerRun, runLayer, worstUlps } from '../test/support/layers/harne
 import { runReference } from '../test/support/layers/references.ts';
 import { normalValues } from './normalValues.ts';
 
-/** A norm of the table. Add a line to {@link MEASURED_NORMS} for another. */
+/** A norm in the table. Add another one to {@link MEASURED_NORMS}. */
 export interface MeasuredNorm {
   readonly name: string;
   specOf(channels: number, shape: Shape): LayerSpec;
@@ -61,7 +61,7 @@ const SHAPES: readonly Shape[] = [
   [32, 32, 16],
   [16, 16, 64],
 ];
-/** R = 1, 2, 3 and 8 replicas: even, uneven, with empty ones. */
+/** R = 1, 2, 3 and 8 replicas: even, uneven, and empty ones. */
 const SHARDINGS: readonly (readonly number[])[] = [
   [8],
   [4, 4],
@@ -81,7 +81,7 @@ export interface AccuracyResult {
   readonly bench: 'accuracy';
   readonly norm: string;
   readonly runs: number;
-  /** Worst errors in ulp; null where there is no such tensor. */
+  /** Worst errors in ulp; null if there is no such tensor. */
   readonly y: number;
   readonly dx: number;
   readonly parameterGradients: number | null;
@@ -89,7 +89,7 @@ export interface AccuracyResult {
   readonly worstAt: string;
 }
 
-/** The worst errors of each norm; `report` gets each result at once. */
+/** The worst errors of each norm; `report` gets each result immediately. */
 export function measureAccuracy(
   isSmoke: boolean,
   report: (result: AccuracyResult) => void,
@@ -129,7 +129,7 @@ function* runsOf(
 ): Generator<{ readonly run: LayerRun; readonly title: string }> {
   for (const shape of shapes) {
     const channels = shape.at(-1)!;
-    // One value has no variance; nor has a set of one.
+    // A single value has no variance, and neither has a set of one.
     if (norm.needsRows && sizeOf(shape) / channels < 2) continue;
     const spec = norm.specOf(channels, shape);
     for (const shards of SHARDINGS) {
@@ -164,7 +164,7 @@ function runOf(
 
 type Errors = Record<'y' | 'dx' | 'parameterGradients' | 'running', number>;
 
-/** -1 where there is no such tensor. */
+/** -1 if there is no such tensor. */
 function errorsOf(run: LayerRun, hasRunning: boolean): Errors {
   const found = runLayer(run);
   const { spec, x, shards, inputShape: shape, buffers } = run;
@@ -182,7 +182,7 @@ function errorsOf(run: LayerRun, hasRunning: boolean): Errors {
   };
 }
 
-/** Of running statistics after one update from 0 and 1. */
+/** The error of running statistics after one update from 0 and 1. */
 function runningError(run: LayerRun, buffers: ReturnType<typeof runLayer>['buffers']): number {
   const channels = run.inputShape.at(-1)!;
   const moments = setMomentsRef(run.x, batchNormSetsRef(channels, [run.x.length / channels]));

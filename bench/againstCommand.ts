@@ -1,6 +1,6 @@
-// `npm run bench -- against DIR`: this library's training beside that of another build of it, such
-// as an older commit's. Both in one process and in turns of a tenth of a second, so that a machine
-// that drifts drifts for both.
+// `npm run bench -- against DIR`: compares this library's training with another build of it, such
+// as an older commit's. Both are in one process and take turns of a tenth of a second, so that a
+// drifting machine affects both.
 
 import type { CAC } from 'cac';
 import { UsageError } from '../src/base/errors.ts';
@@ -40,11 +40,11 @@ interface AgainstFlags extends TrainFlags {
 /** Adds the command. */
 export function addAgainst(cli: CAC): void {
   addSettingOptions(
-    cli.command('against <dir>', 'Training speed beside another build of this library'),
+    cli.command('against <dir>', 'Training speed compared with another build of this library'),
   )
-    .option('--grains <counts>', "Cut this build's batches so; the other keeps its rule")
+    .option('--grains <counts>', 'Number of grains in this build; the other keeps its rule')
     .option('--seconds <seconds>', `Measured for each side; default ${DEFAULT_SECONDS}`)
-    .option('--json', 'A JSON object a line instead of a table')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/against.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(against);

@@ -1,6 +1,6 @@
-// The all-reduce and the barrier, this library and its peers in turns within one run: a machine
-// that drifts drifts for all. For each number of ranks a few rounds of ours, Open MPI, gloo and the
-// memory bandwidth limit; what is said of a setting is the median of its rounds.
+// The all-reduce and the barrier: this library and its peers take turns within one run, so that a
+// drifting machine affects all. For each number of ranks, a few rounds of ours, Open MPI, gloo and
+// the memory bandwidth limit. Results are medians over the rounds of a setting.
 
 import { availableParallelism } from 'node:os';
 import { RunError } from '../src/base/errors.ts';
@@ -12,7 +12,7 @@ import { LIMIT_MIN_BYTES, prepareStreams } from './streams.ts';
 /** One number of ranks. */
 export interface CollectiveSetting {
   readonly ranks: number;
-  /** Sizes of one rank's array; none: the barrier. */
+  /** Sizes of one rank's array; empty for the barrier. */
   readonly bytes: readonly number[];
   readonly dtypes: readonly DType[];
 }
@@ -25,7 +25,7 @@ export interface CollectiveTimes {
   readonly warmUpSeconds: number;
 }
 
-/** Who is compared, who is told of a peer that fails, and what the limit is measured with. */
+/** The sides, the callback for a peer that fails, and how to measure the limit. */
 export interface CollectiveSides {
   readonly sides: readonly Side[];
   onFailure(side: Side, error: RunError): void;
@@ -57,19 +57,19 @@ export interface AllReduceResult {
   /** At the median: each of the ranks' arrays read once and written once. Null for one rank, which
    * has nothing to move. */
   readonly gbPerSecond: number | null;
-  /** What share of the bandwidth limit that is; null for arrays that are too small for one. */
+  /** Fraction of the bandwidth limit; null for arrays that are too small for one. */
   readonly ofBandwidth: number | null;
-  /** Ours: where the arrays lie. Peers: null. */
+  /** For ours, where the arrays are. Null for peers. */
   readonly memory: ArrayMemory | null;
   readonly peer: Peer | null;
 }
 
-/** Batches of short calls last as long as this: reading the clock then is less than 1 %. */
+/** Batches of short calls last this long, so that reading the clock takes less than 1 %. */
 const TARGET_US = 20;
-/** Ranks without a core of their own: calls are long, and their medians steady. */
+/** For ranks that share cores: calls are long, and their medians steady. */
 const OVERSUBSCRIBED_ROUNDS = 2;
 
-/** Measures one number of ranks. Throws where our result is wrong; a peer that fails has none. */
+/** Measures one number of ranks. Throws if our result is wrong; a peer that fails has no result. */
 export async function measureCollectives(
   setting: CollectiveSetting,
   times: CollectiveTimes,
@@ -104,7 +104,7 @@ export async function measureCollectives(
   return [...measured.values()].flatMap(combineRounds).map((of) => resultOf(ranks, of, limitOf));
 }
 
-/** The rounds of each setting of one side as one. */
+/** Combines the rounds of each setting of one side. */
 function combineRounds(rounds: readonly Measured[]): readonly Measured[] {
   const groups = new Map<string, Measured[]>();
   for (const round of rounds) {
@@ -143,7 +143,7 @@ function resultOf(
   };
 }
 
-/** Four digits are more than is known. */
+/** More than four digits would not be meaningful. */
 const DIGITS = 4;
 
 function round(value: number): number {

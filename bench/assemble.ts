@@ -1,4 +1,4 @@
-// Compiles AssemblyScript that belongs to a benchmark alone; no part of the library's kernels.
+// Compiles AssemblyScript that is only for benchmarks, not part of the library's kernels.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,8 +14,8 @@ const FLAGS = ['-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort='];
 const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '1'];
 const ENGINE = ['--maximumMemory', '65536', '--enable', 'simd', '--enable', 'threads'];
 
-/** A module that imports its shared memory, with relaxed SIMD where the engine has it. Compiled in
- * a process of its own, because loading the compiler takes seconds. */
+/** A module that imports its shared memory, with relaxed SIMD if the engine supports it. Compiled
+ * in a separate process, because loading the compiler takes seconds. */
 export function assemble(source: string): WebAssembly.Module {
   const folder = mkdtempSync(join(tmpdir(), 'syncbn-bench-'));
   try {

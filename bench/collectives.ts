@@ -1,5 +1,5 @@
 // The commands `npm run bench -- all-reduce` and `npm run bench -- barrier`: flags, peers, tables.
-// What the figures mean: bench/NOTES.md.
+// bench/NOTES.md says what the figures mean.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,7 @@ const DEFAULT_BYTES = '8,128,1024,8192,65536,1048576,8388608,67108864';
 const DEFAULT_SECONDS = 0.5;
 const ROUNDS = 5;
 const WARM_UP_SECONDS = 0.05;
-/** What the test run does: the whole way, as short as it can be, without peers. */
+/** What the test run does: everything, as briefly as possible, without peers. */
 const SMOKE = {
   ranks: '1,2',
   bytes: '8,8192',
@@ -60,16 +60,16 @@ export function addCollectives(cli: CAC): void {
     ['--ranks <counts>', `Threads, or processes of peers; default ${DEFAULT_RANKS}`],
     ['--seconds <seconds>', seconds],
     TORCH_OPTION,
-    ['--no-peers', 'Measure this library alone'],
-    ['--json', 'A JSON object a line instead of a table'],
+    ['--no-peers', 'Measure only this library'],
+    ['--json', 'One JSON object per line instead of a table'],
     ['--save', 'Append to bench/results'],
     ['--smoke', 'As short as it can be, for tests'],
   ];
   const reduce = cli
-    .command('all-reduce', 'In-place sums over all ranks, beside Open MPI and gloo')
-    .option('--bytes <sizes>', `Of an array; default ${DEFAULT_BYTES}`)
+    .command('all-reduce', 'In-place sums over all ranks, compared with Open MPI and gloo')
+    .option('--bytes <sizes>', `Size of an array; default ${DEFAULT_BYTES}`)
     .option('--dtype <types>', `Types; default ${DTYPES.join(',')}`);
-  const barrier = cli.command('barrier', 'Barriers, beside Open MPI and gloo');
+  const barrier = cli.command('barrier', 'Barriers, compared with Open MPI and gloo');
   for (const [flag, text] of common) {
     reduce.option(flag, text);
     barrier.option(flag, text);
@@ -110,7 +110,7 @@ async function run(name: Result['bench'], flags: CollectiveFlags): Promise<void>
       ],
       onFailure(side, error) {
         failed.add(side);
-        console.error(`${error.message}\nGoing on without ${side.label}.`);
+        console.error(`${error.message}\nContinuing without ${side.label}.`);
       },
       limit: settings.some(({ bytes }) => bytes.some((size) => size >= LIMIT_MIN_BYTES))
         ? { job: await compileJob('streams', folder), module: compileStreams() }
@@ -133,13 +133,13 @@ async function run(name: Result['bench'], flags: CollectiveFlags): Promise<void>
   }
 }
 
-/** The side, or none where its program does not compile, which is said. */
+/** The side, or nothing if its program does not compile, which is reported. */
 async function compiled(side: Promise<Side>): Promise<readonly Side[]> {
   try {
     return [await side];
   } catch (error) {
     const { stderr } = error as { stderr?: string };
-    console.error(`Going on without Open MPI: ${lastLines(stderr || String(error))}`);
+    console.error(`Continuing without Open MPI: ${lastLines(stderr || String(error))}`);
     return [];
   }
 }
@@ -183,7 +183,7 @@ function rowsOf(setting: CollectiveSetting, results: readonly Result[]): Record<
   });
 }
 
-/** Ours and the peers that there are, with how many times as long they take. */
+/** Ours and the available peers, with how many times as long they take. */
 function compare(sides: readonly Result[]): Record<string, Cell> {
   const ours = sides.find(({ peer }) => peer === null)!;
   const row: Record<string, Cell> = { 'us p50': ours.us, min: ours.usMin, p99: ours.usP99 };

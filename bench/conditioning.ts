@@ -1,5 +1,5 @@
-// The variance of data whose mean is large beside its deviations: ours and PyTorch's, against exact
-// rational arithmetic on the same float32 numbers.
+// The variance of data with a mean much larger than its deviations: ours and PyTorch's, compared
+// with exact rational arithmetic on the same float32 numbers.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import type { TorchLayers } from './torchLayers.ts';
 const CHANNELS = 16;
 const ROWS = 4096;
 const SMOKE_ROWS = 256;
-/** Of replicas that are merged. */
+/** Number of merged replicas. */
 const SHARDS = 4;
 
 const DATA: Readonly<Record<string, (normal: number) => number>> = {
@@ -57,7 +57,7 @@ export async function measureConditioning(
   return results;
 }
 
-/** Through the whole layer, synchronized over shards: with momentum 1 the running variance is the
+/** Through the whole layer, synchronized over shards: with momentum 1, the running variance is the
  * observed one. */
 function ourVariances(x: Float32Array, rows: number): ArrayLike<number> {
   const { buffers } = runLayer({
@@ -84,7 +84,7 @@ async function torchVariances(
   }
 }
 
-/** Every finite float32 number is a whole multiple of 2^-149. */
+/** Every finite float32 number is an integer multiple of 2^-149. */
 const FLOAT32_SCALE_BITS = 149;
 /** Digits of the quotient, far beyond float64's. */
 const QUOTIENT_BITS = 200n;
@@ -100,13 +100,13 @@ export function exactVariance(values: Float32Array): number {
     squares += whole * whole;
   }
   const scaled = ((n * squares - sum * sum) << QUOTIENT_BITS) / (n * (n - 1n));
-  // The scale of 2^149, squared, and the quotient's digits, in steps that float64 can hold.
+  // The scale of 2^149, squared, and the quotient's digits, in steps that float64 can represent.
   const bits = 2 * FLOAT32_SCALE_BITS + Number(QUOTIENT_BITS);
   const spare = BigInt(Math.max(0, scaled.toString(2).length - 64));
   return Number(scaled >> spare) * 2 ** (Number(spare) - bits);
 }
 
-/** value 2^149, without a detour over a number that rounds. */
+/** value 2^149, without intermediate rounding. */
 function scaledUp(value: number): bigint {
   const half = 2 ** 74;
   // Both factors are powers of two, and the product stays below float64's largest number.

@@ -1,4 +1,4 @@
-// The passes of a convolution as a worker runs them: the layer itself, bound to memory of its own,
+// The passes of a convolution as a worker runs them: the layer itself, bound to separate memory,
 // with the copies and the packing that belong to each pass.
 
 import { type Shape, sizeOf } from '../src/base/shape.ts';
@@ -23,9 +23,9 @@ import { FLOP_PER_PACKED_TURN, FLOP_PER_TURN, SUM_BYTES } from './peak.ts';
 
 export interface ConvShape {
   readonly spec: Conv2dSpec;
-  /** One sample. */
+  /** Shape of a sample. */
   readonly input: Shape;
-  /** Whether a net needs its input gradient; not where the input is the data. */
+  /** Whether a net needs its input gradient; false if the input is the data. */
   readonly needsInputGrad: boolean;
 }
 
@@ -34,7 +34,7 @@ const PEAK_TURNS = 40_000;
 /** The checks compare a single sample: a plain loop takes a second for some. */
 const CHECKED_SAMPLES = 1;
 
-/** Forward, weight gradient and, where it is needed, input gradient of a batch of one replica. */
+/** Forward, weight gradient and, if needed, input gradient of a batch of one replica. */
 export function convCases(
   modules: CompiledModules,
   shape: ConvShape,
@@ -118,7 +118,7 @@ export function convCases(
 type ConvPass = 'forward' | 'weight grad' | 'input grad';
 type Measure = Pick<KernelCase, 'unit' | 'work' | 'peakWork' | 'peak' | 'narrow'>;
 
-/** A pass as floating-point operations, against multiply-adds on registers. */
+/** A pass as floating-point operations, compared with multiply-adds on registers. */
 function inProducts(
   { peak, ptr }: Bench,
   _shape: ConvShape,
@@ -137,9 +137,9 @@ function inProducts(
   });
 }
 
-/** A pass of few products for each value as the bytes of its tensors, each once, against a loop
- * over them that computes next to nothing. They come from the cache that they fit, not from memory.
- * Nine multiply-adds for 8 bytes can't reach half of it. */
+/** A pass with few products per value, measured in bytes of its tensors, each once, and compared
+ * with a loop over them that computes almost nothing. They come from the cache that they fit in,
+ * not from memory. Nine multiply-adds for 8 bytes can't reach half of that rate. */
 function inBytes(
   { peak, ptr }: Bench,
   { input }: ConvShape,
@@ -154,8 +154,8 @@ function inBytes(
   return (pass) => ({ unit: 'GB/s', work: 2 * bytes, peakWork: 2 * bytes, peak: loops[pass] });
 }
 
-/** Binds the layer so that its backward pass is one of the two gradients: a layer skips the input's
- * where nobody needs it, and the weight's of replicas that it does not have. */
+/** Binds the layer so that its backward pass computes only one of the two gradients: a layer skips
+ * the input's if nothing needs it, and the weight's for replicas that it does not have. */
 function bindAlone(
   bench: Bench,
   place: {
@@ -181,7 +181,7 @@ function bindAlone(
     input: { shape: input, ptr: bench.ptr('x'), gradPtr: use.inputGrad ? bench.ptr('dx') : 0 },
     output: { shape: place.output, ptr: bench.ptr('y'), gradPtr: bench.ptr('dy') },
     parameterPtr: bench.ptr,
-    // Folding over grains is no part of the convolution.
+    // Folding over grains is not part of the convolution.
     gradient: () => ({ leafPtr: () => bench.ptr('dweight'), fold: () => {} }),
     bufferPtr: bench.ptr,
     workspacePtr: bench.ptr,

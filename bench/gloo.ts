@@ -1,4 +1,4 @@
-// Runs gloo, the collectives of PyTorch between processes of one machine.
+// Runs gloo, PyTorch's collectives between processes of one machine.
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -7,10 +7,10 @@ import { timeoutMs } from './openmpi.ts';
 import { lastLines, PEER_FOLDER, peerProgram } from './served.ts';
 import { type Measured, type Round, readPeer, type Side } from './sides.ts';
 
-/** Larger ones take long and say nothing new. */
+/** Larger arrays take long and show nothing new. */
 const MAX_BYTES = 8_388_608;
 
-/** Every call is timed alone, which is exact enough for calls this long. */
+/** Every call is timed separately, which is exact enough for calls of this length. */
 export function glooSide(python: string): Side {
   return { label: 'gloo', measure: (round) => measure(python, round) };
 }

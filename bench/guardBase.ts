@@ -1,5 +1,5 @@
 // The commit that the working tree is compared with: which one, and a build of it in a worktree
-// among the caches of node_modules, which is kept for the next time.
+// among the caches of node_modules, which is kept for the next run.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -15,15 +15,15 @@ export interface Base {
 
 const UPSTREAMS = ['@{upstream}', 'origin/HEAD', 'main', 'master'] as const;
 const SHOWN_DIGITS = 10;
-/** Of a build that fails. */
+/** For a build that fails. */
 const SHOWN_LINES = 20;
 
 export function shortOf(commit: string): string {
   return commit.slice(0, SHOWN_DIGITS);
 }
 
-/** The commit that was given; by default where this branch left the one that it goes into, and
- * where it has not, the commit before the changes at hand. A UsageError where there is none. */
+/** The given commit. By default, the one where this branch left its upstream branch; if it has not,
+ * the commit before the current changes. Throws a UsageError if there is none. */
 export function chooseBase(root: string, given: string | undefined): Base {
   if (gitSays(root, 'rev-parse', '--git-dir') === undefined) {
     const hint = 'npm run bench -- against DIR, with a build of the other version in DIR';
@@ -53,7 +53,7 @@ function commitOf(root: string, name: string): string | undefined {
   return gitSays(root, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`);
 }
 
-/** What git prints; undefined where it fails. */
+/** Git's output; undefined if it fails. */
 function gitSays(root: string, ...args: readonly string[]): string | undefined {
   try {
     const stdio = ['ignore', 'pipe', 'ignore'] as ['ignore', 'pipe', 'ignore'];
@@ -63,7 +63,7 @@ function gitSays(root: string, ...args: readonly string[]): string | undefined {
   }
 }
 
-/** The folder with a build of a commit, which is made where it is not there yet. */
+/** The folder with a build of a commit, which is made if it does not exist yet. */
 export function buildOf(root: string, commit: string): string {
   const cache = join(root, 'node_modules/.cache/syncbn-guard');
   const folder = join(cache, commit);
@@ -71,7 +71,7 @@ export function buildOf(root: string, commit: string): string {
   if (existsSync(mark) && existsSync(join(folder, 'dist/index.js'))) return folder;
   mkdirSync(cache, { recursive: true });
   console.error(`Building ${shortOf(commit)} in ${folder}.`);
-  // Forced for one that was registered here before node_modules was emptied.
+  // Forced, since one may be registered here from before node_modules was emptied.
   const add = ['worktree', 'add', '--force', '--detach', folder, commit];
   if (!existsSync(join(folder, '.git'))) run(root, 'git', add);
   linkPackages(root, folder);
@@ -81,7 +81,8 @@ export function buildOf(root: string, commit: string): string {
   return folder;
 }
 
-/** The packages of this tree where the commit wants the same ones, else its own. */
+/** Links the packages of this tree if the commit needs the same ones; otherwise installs its
+ * own. */
 function linkPackages(root: string, folder: string): void {
   const packages = join(folder, 'node_modules');
   const lockOf = (tree: string): string => readFileSync(join(tree, 'package-lock.json'), 'utf8');
@@ -95,7 +96,7 @@ function npm(...args: readonly string[]): [file: string, args: readonly string[]
   return script === undefined ? ['npm', args] : [process.execPath, [script, ...args]];
 }
 
-/** Runs a program; what it prints is shown where it fails. */
+/** Runs a program; its output is shown if it fails. */
 function run(cwd: string, file: string, args: readonly string[]): void {
   const { status, error, stdout, stderr } = spawnSync(file, args, { cwd, encoding: 'utf8' });
   if (status === 0) return;

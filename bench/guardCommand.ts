@@ -1,5 +1,5 @@
 // `npm run bench -- guard`: whether the working tree is slower than a commit, in training and in
-// each kernel. Both builds are in one process and take turns. Ends with 1 where something is.
+// each kernel. Both builds are in one process and take turns. Exits with 1 if anything is slower.
 
 import { fileURLToPath } from 'node:url';
 import type { CAC } from 'cac';
@@ -27,7 +27,7 @@ interface Plan {
   readonly kernelSeconds: number;
 }
 
-/** Both builds, and where the sources of the commit are. */
+/** Both builds, and the folder with the commit's sources. */
 interface Sides {
   readonly own: Library;
   readonly other: Library;
@@ -59,9 +59,9 @@ function planOf({ quick = false, smoke = false }: GuardFlags): Plan {
 /** Adds the command. */
 export function addGuard(cli: CAC): void {
   cli
-    .command('guard [commit]', 'What became slower since a commit; ends with 1 where something did')
-    .option('--quick', 'Fewer settings and less time: under two minutes, and more goes unnoticed')
-    .option('--json', 'A JSON object a line instead of a table')
+    .command('guard [commit]', 'What became slower since a commit; exits with 1 if anything did')
+    .option('--quick', 'Fewer settings and less time: under two minutes, but less is noticed')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/guard.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(guard);
@@ -108,7 +108,7 @@ async function compareTraining(
   }
 }
 
-/** Every kernel that both have; says which are not compared. */
+/** Every kernel that both have; reports which are not compared. */
 async function compareKernels(
   { folder }: Sides,
   { kernelNets, kernelSeconds }: Plan,
@@ -120,7 +120,7 @@ async function compareKernels(
   for await (const { name, own: ours, other } of casePairs(own, others)) {
     if (!isWanted(name)) continue;
     if (ours === undefined || other === undefined) {
-      console.error(`${name} is not compared: only one of both has it.`);
+      console.error(`${name} is not compared: only one of the two has it.`);
       continue;
     }
     console.error(name);
@@ -128,8 +128,8 @@ async function compareKernels(
   }
 }
 
-/** The cases of the commit. As soon as its sources do not fit this benchmark, that is said, and no
- * more come. */
+/** The cases of the commit. If its sources do not fit this benchmark, that is reported, and no more
+ * cases follow. */
 async function* othersOf(
   folder: string,
   nets: readonly KernelNetName[],

@@ -1,5 +1,5 @@
-// The cases of the kernels' benchmark from two source trees, each bundled from its own sources, in
-// turns on one core. Layers and kernels are each tree's own, so their interfaces may differ.
+// The cases of the kernel benchmark from two source trees, each bundled from its own sources,
+// alternating on one core. Layers and kernels belong to each tree, so their interfaces may differ.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,17 +10,18 @@ import type { kernelCases } from './kernels.ts';
 import type { KernelNetName } from './nets.ts';
 import { type Turns, takeTurns } from './turns.ts';
 
-/** Gives the cases one after the other. */
+/** Yields the cases one after another. */
 export type KernelCases = (nets: readonly KernelNetName[]) => Iterable<KernelCase>;
 
 const LIST = 'bench/kernels.ts';
-/** What one turn of one side takes: long beside the clock, short beside what disturbs a machine. */
+/** The length of one side's turn: long compared with a clock read, short compared with
+ * disturbances. */
 const TURN_MS = 5;
 const WARM_UP_TURNS = 4;
 const MIN_TURNS = 8;
 
-/** The cases of a tree. One that is older than the list of cases gets the list of this one, with
- * its own layers and kernels. Throws where they do not fit. */
+/** The cases of a tree. If the tree is older than the list of cases, it gets this tree's list, with
+ * its own layers and kernels. Throws if they do not fit. */
 export async function kernelCasesOf(
   tree: string,
   root: string,
@@ -36,14 +37,14 @@ interface Bundle {
   readonly kernelCases: typeof kernelCases;
 }
 
-/** The same case of both trees; with one side where the other has no such case. */
+/** The same case of both trees; with one side if the other has no such case. */
 export interface CasePair {
   readonly name: string;
   readonly own?: KernelCase;
   readonly other?: KernelCase;
 }
 
-/** Pairs the cases by name, each as soon as both are there, and at last those that stay alone. */
+/** Pairs the cases by name, each as soon as both exist, then those without a partner. */
 export async function* casePairs(
   own: Iterable<KernelCase>,
   other: AsyncIterable<KernelCase>,
@@ -71,7 +72,7 @@ export async function* casePairs(
   yield* waiting.values();
 }
 
-/** Runs both in turns, for so many seconds each. */
+/** Runs both alternately, for this many seconds each. */
 export function runInTurns(own: KernelCase, other: KernelCase, seconds: number): Promise<Turns> {
   const countOf = ({ run }: KernelCase): number => {
     run();
@@ -89,7 +90,7 @@ export function runInTurns(own: KernelCase, other: KernelCase, seconds: number):
   );
 }
 
-/** Milliseconds of a run. */
+/** Milliseconds per run. */
 function timeRuns(run: () => void, count: number): number {
   const startMs = performance.now();
   for (let i = 0; i < count; i++) run();

@@ -1,5 +1,5 @@
-// Hosts on one machine: network namespaces of Linux, joined by a bridge, each with a host name, a
-// /dev/shm and a card of limited rate of its own. Needs root; takes all down again at the end.
+// Hosts on one machine: Linux network namespaces, joined by a bridge, each with its own host name,
+// /dev/shm and rate-limited card. Needs root; removes everything at the end.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,14 +13,14 @@ import { mpirunLine } from '../src/mpi/mpirun.ts';
 const SWITCH = 'syncbn-switch';
 const hostName = (host: number): string => `syncbn-host${host}`;
 const addressOf = (host: number): string => `10.77.0.${host + 1}`;
-/** Where `ip netns exec` looks for what takes the place of files in /etc. */
+/** Where `ip netns exec` looks for replacements of files in /etc. */
 const ETC = '/etc/netns';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** Two frames may pass at once, no more, as from a card: a larger bucket would let small messages
- * behind a pause go at any rate. */
+/** Only two frames may pass at once, as from a card: a larger bucket would let small messages after
+ * a pause pass at any rate. */
 const SHAPING = ['burst', '3kb', 'latency', '50ms'];
 
-/** Runs a command on a host, in place of ssh: MPI starts its daemons by it. */
+/** Runs a command on a host, instead of ssh: MPI starts its daemons with it. */
 const AGENT = `#!/bin/sh
 host=$1
 shift
@@ -31,16 +31,16 @@ exec ip netns exec $host unshare -u -m sh -c \
 /** The hosts of a network. */
 export interface Hosts {
   readonly count: number;
-  /** Runs a command on one of them; gives what it prints. */
+  /** Runs a command on one of them; returns its output. */
   run(host: number, command: readonly string[]): Promise<string>;
-  /** The command line that runs a program on all of them by MPI, one process each. */
+  /** The command line that runs a program on all of them over MPI, one process each. */
   mpiLine(command: readonly string[]): readonly [file: string, ...args: string[]];
 }
 
-/** Why there can be none here; undefined where there can. */
+/** Why there cannot be any here; undefined if there can. */
 export function whyNoHosts(): string | undefined {
   if (process.platform !== 'linux') return 'not on Linux';
-  if (geteuid?.() !== 0) return 'not root, who alone makes network namespaces';
+  if (geteuid?.() !== 0) return 'not root, which network namespaces require';
   for (const tool of ['ip', 'tc', 'unshare']) {
     if (spawnSync(tool, ['-V']).error !== undefined) return `no ${tool} (Debian: iproute2)`;
   }
@@ -51,8 +51,8 @@ function mpirunOf(): string | undefined {
   return findMpirun(['mpirun.openmpi', 'mpirun'], ['Open MPI'])?.mpirun;
 }
 
-/** Makes hosts whose cards send at most at this rate, in tc's words, and takes them down behind
- * `use`. `folder` is for files meanwhile. */
+/** Makes hosts with cards that send at most at this rate, in tc's units, and removes them after
+ * `use`. `folder` is for temporary files. */
 export async function withHosts<T>(
   { count, rate, folder }: { count: number; rate: string; folder: string },
   use: (hosts: Hosts) => Promise<T>,
@@ -83,7 +83,8 @@ export async function withHosts<T>(
   }
 }
 
-/** With what still runs in it. One that was not made has nothing, and cannot be deleted. */
+/** Also ends what still runs in it. A namespace that was not made has no processes and cannot be
+ * deleted. */
 function removeNamespace(name: string): void {
   const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
   for (const pid of stdout.split('\n').filter((line) => line !== '')) {
@@ -152,7 +153,7 @@ function hostsBy(agent: string, count: number): Hosts {
   };
 }
 
-/** Runs a command to its end; gives what it prints. */
+/** Runs a command to its end; returns its output. */
 export async function printedBy([file, ...args]: readonly [string, ...string[]]): Promise<string> {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';

@@ -1,6 +1,6 @@
-// `npm run bench -- hosts`: steps of several hosts as `syncbn simulate --hosts` predicts them,
-// beside real ones. The hosts are network namespaces of this machine with cards of a limited rate;
-// where there can be none, the benchmark says why and measures nothing.
+// `npm run bench -- hosts`: compares steps of several hosts, as predicted by `syncbn simulate
+// --hosts`, with real ones. The hosts are network namespaces of this machine with rate-limited
+// cards. If there cannot be any, the benchmark says why and measures nothing.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ interface HostsFlags extends OutputFlags {
   readonly seconds?: unknown;
 }
 
-/** One setting, in milliseconds a step. */
+/** One setting, in milliseconds per step. */
 interface HostsResult {
   readonly bench: 'hosts';
   readonly net: UsualNetName;
@@ -53,14 +53,14 @@ const SHARE_ROUNDS = 8;
 /** Adds the command. */
 export function addHosts(cli: CAC): void {
   cli
-    .command('hosts', 'What simulate --hosts predicts beside real steps over limited links')
+    .command('hosts', 'Predictions of simulate --hosts and real steps over limited links')
     .option('--hosts <n>', `Network namespaces, one worker each; default ${DEFAULTS.hosts}`)
     .option('--rate <rate>', `Of a card, as tc writes it; default ${DEFAULTS.rate}`)
-    .option('--link <name>', 'Predict by this preset; default: as the doctor measures')
+    .option('--link <name>', 'Predict with this preset; default: as the doctor measures')
     .option('--net <names>', `Default ${NETS.join(',')}`)
     .option('--batch <sizes>', `Global batches; default ${DEFAULTS.batch}`)
     .option('--seconds <seconds>', `Measured for each; default ${DEFAULTS.seconds}`)
-    .option('--json', 'A JSON object a line instead of a table')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/hosts.jsonl')
     .action(compareHosts);
 }
@@ -98,7 +98,7 @@ async function compareHosts(flags: HostsFlags): Promise<void> {
   }
 }
 
-/** Lets the doctor measure the link; gives its file. */
+/** Lets the doctor measure the link; returns its file. */
 async function doctorOf(network: Hosts, folder: string): Promise<string> {
   const file = join(folder, 'doctor.json');
   const command = [process.execPath, CLI, 'doctor', '--mpi', '--json'];
@@ -106,8 +106,8 @@ async function doctorOf(network: Hosts, folder: string): Promise<string> {
   return file;
 }
 
-/** Predicts and measures in turns, so that a machine that drifts drifts for both. While hosts
- * predict, the processes that train sleep. */
+/** Predicts and measures alternately, so that a drifting machine affects both. While hosts predict,
+ * the training processes sleep. */
 async function compare(
   network: Hosts,
   setting: Pick<HostsResult, 'net' | 'batch' | 'rate' | 'link'>,
@@ -143,8 +143,8 @@ async function compare(
 
 type Times = Pick<HostsPrediction, 'ms' | 'computeMs' | 'statisticsMs' | 'gradientsMs'>;
 
-/** Predicts on all hosts at once, since they share the cores of this machine as they do when they
- * train; gives the mean. */
+/** Predicts on all hosts simultaneously, since they share the cores of this machine as in training;
+ * returns the mean. */
 async function predict(
   network: Hosts,
   { net, batch, link }: Pick<HostsResult, 'net' | 'batch' | 'link'>,

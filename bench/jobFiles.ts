@@ -1,5 +1,5 @@
-// The benchmarks' jobs as plain JavaScript: threads do not load TypeScript, and what is measured
-// should not depend on who else translates it.
+// The benchmarks' jobs as plain JavaScript: threads do not load TypeScript, and measurements should
+// not depend on other translators.
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-// What a kernel benchmark consists of, and what its cases share: memory of their own, data, and the
-// comparison with the plain twins that comes before any timing.
+// The parts of a kernel benchmark, and what its cases share: separate memory, data, and the
+// comparison with the plain twins before any timing.
 
 import { InvariantError } from '../src/base/errors.ts';
 import { Purpose, RandomStream } from '../src/base/random.ts';
@@ -19,15 +19,15 @@ export interface KernelCase {
   readonly kernel: string;
   readonly shape: string;
   readonly unit: 'GFLOP/s' | 'GB/s';
-  /** Floating-point operations, or bytes read and written, of one run. */
+  /** Floating-point operations, or bytes read and written, per run. */
   readonly work: number;
   run(): void;
-  /** Throws where the kernel differs from its plain twin. */
+  /** Throws if the kernel differs from its plain twin. */
   check(): void;
-  /** What it is measured against, on the same memory, and its work. */
+  /** What it is compared with, on the same memory, and its work. */
   readonly peakWork: number;
   peak(): void;
-  /** The same with operations of 128 bits alone; absent where their width does not matter. */
+  /** The same with 128-bit operations only; absent if their width does not matter. */
   readonly narrow?: { readonly work: number; peak(): void };
 }
 
@@ -46,7 +46,7 @@ export interface Bench {
   doubles(name: string): Float64Array;
 }
 
-/** Places the regions, zero-filled, and binds the kernels to them. */
+/** Places the zero-filled regions, and binds the kernels to them. */
 export function createBench(
   modules: CompiledModules,
   requests: readonly Omit<RegionRequest<ElementType>, 'writer'>[],
@@ -68,16 +68,16 @@ export function createBench(
   };
 }
 
-/** Uniform in [-1, 1); `stream` tells arrays apart. */
+/** Uniform in [-1, 1); `stream` distinguishes arrays. */
 export function fillRandom(values: Float32Array, stream: number): void {
   const random = new RandomStream().reset(1, Purpose.synthetic, stream, 0);
   for (let i = 0; i < values.length; i++) values[i] = 2 * random.nextUniform() - 1;
 }
 
-/** Float32 sums of some thousand products stay well within; a wrong index does not. */
+/** Float32 sums of a few thousand products are well within this; a wrong index is not. */
 const TOLERANCE = 1e-4;
 
-/** Throws unless the found values are the exact ones but for float32 rounding. */
+/** Throws unless the values equal the exact ones up to float32 rounding. */
 export function checkNear(what: string, found: ArrayLike<number>, exact: ArrayLike<number>): void {
   let scale = 0;
   let worst = 0;

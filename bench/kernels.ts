@@ -1,5 +1,5 @@
-// Speed of the kernels on one core, on the shapes of the benchmark's nets: GFLOP/s of convolutions,
-// GB/s of normalizations, and the share of what simple loops reach in the same moment.
+// Kernel speed on one core, for the shapes of the benchmark's nets: GFLOP/s of convolutions, GB/s
+// of normalizations, and the fraction of what simple loops reach at the same moment.
 
 import { Bench as Tasks } from 'tinybench';
 import { InvariantError } from '../src/base/errors.ts';
@@ -21,12 +21,12 @@ export interface KernelResult {
   readonly unit: KernelCase['unit'];
   /** At the median. */
   readonly rate: number;
-  /** What the loop that it is measured against reaches at its best. */
+  /** The best rate of the loop that it is compared with. */
   readonly peak: number;
   /** rate / peak. */
   readonly share: number;
-  /** What share it is of the peak of 128-bit operations, which packed pairs exceed; null where
-   * bytes are counted. */
+  /** Fraction of the peak of 128-bit operations, which packed pairs exceed; null if bytes are
+   * counted. */
   readonly share128: number | null;
   readonly usMin: number;
   readonly usP50: number;
@@ -38,7 +38,7 @@ const WARM_UP_SHARE = 0.3;
 const PEAK_SHARE = 0.3;
 const MIN_RUNS = 5;
 
-/** Checks and measures every kernel on every shape; `report` gets each result at once. */
+/** Checks and measures every kernel on every shape; `report` gets each result immediately. */
 export function measureKernels(
   nets: readonly KernelNetName[],
   seconds: number,
@@ -53,7 +53,7 @@ export function measureKernels(
   return results;
 }
 
-/** Every kernel on every shape, with memory of its own that is made when its turn comes. */
+/** Every kernel on every shape, each with separate memory that is allocated when its turn comes. */
 export function* kernelCases(nets: readonly KernelNetName[]): Generator<KernelCase> {
   const modules: CompiledModules = { kernels: compileKernels('fast'), peak: compilePeak() };
   const { convs, norms } = shapesOf(nets);
@@ -71,7 +71,7 @@ function measureCase(kernelCase: KernelCase, seconds: number): KernelResult {
   const rate = kernelCase.work / ms.p50 / 1e6;
   const wide = kernelCase.peakWork / peakMs.min / 1e6;
   const peak128 = narrow && narrow.work / timeRuns(narrow.peak, seconds * PEAK_SHARE).min / 1e6;
-  // Where nothing is packed, the loop of more registers is the slower one.
+  // Without packing, the loop with more registers is the slower one.
   const peak = Math.max(wide, peak128 ?? 0);
   return {
     bench: 'kernels',
@@ -88,7 +88,7 @@ function measureCase(kernelCase: KernelCase, seconds: number): KernelResult {
   };
 }
 
-/** Milliseconds of one run. */
+/** Milliseconds per run. */
 function timeRuns(run: () => void, seconds: number): Summary {
   const tasks = new Tasks({
     time: seconds * 1000,

@@ -6,10 +6,10 @@ export interface Machine {
   readonly cores: number;
   readonly cpu: string;
   readonly node: string;
-  /** Running processes when the benchmark starts, averaged over a minute: above 0 others take part
+  /** Running processes when the benchmark starts, averaged over a minute. Above 0, others use part
    * of the time. */
   readonly load: number;
-  /** Version of PyTorch; null where there is none, or nobody asked for it. */
+  /** Version of PyTorch; null if it is missing or was not requested. */
   readonly torch: string | null;
   /** The same of Open MPI. */
   readonly openmpi?: string | null;

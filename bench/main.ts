@@ -1,6 +1,5 @@
 // The benchmarks' command: `npm run bench -- train`, `against`, `kernels`, `all-reduce` and so on.
-// Results go to standard output, as a table or as JSON lines; what happens meanwhile, to standard
-// error.
+// Results go to standard output, as a table or as JSON lines; progress goes to standard error.
 
 import { cac } from 'cac';
 import { UsageError } from '../src/base/errors.ts';
@@ -23,7 +22,7 @@ import { addStream } from './streamCommand.ts';
 import { TORCH_OPTION } from './torch.ts';
 import { addTrain } from './trainCommand.ts';
 
-/** What the test run does: the whole way, as short as it can be. */
+/** For the test run: everything, as briefly as possible. */
 const SMOKE_SECONDS = 0.001;
 
 interface KernelFlags extends OutputFlags {
@@ -66,10 +65,10 @@ addTrain(cli);
 addAgainst(cli);
 addGuard(cli);
 cli
-  .command('kernels', 'Convolutions and normalizations on one core, with their share of a peak')
-  .option('--net <names>', `Whose shapes; default ${KERNEL_NETS.join(',')}`)
+  .command('kernels', 'Convolutions and normalizations on one core, as a fraction of the peak')
+  .option('--net <names>', `Nets whose shapes are measured; default ${KERNEL_NETS.join(',')}`)
   .option('--seconds <seconds>', 'Measured for each kernel; default 0.3')
-  .option('--json', 'A JSON object a line instead of a table')
+  .option('--json', 'One JSON object per line instead of a table')
   .option('--save', 'Append to bench/results/kernels.jsonl')
   .option('--smoke', 'As short as it can be, for tests')
   .action(kernels);
@@ -82,12 +81,12 @@ addStream(cli);
 cli
   .command(
     'norm',
-    'BatchNorm forward and backward on one core, beside PyTorch where it is installed',
+    'BatchNorm forward and backward on one core, compared with PyTorch if it is installed',
   )
   .option('--seconds <seconds>', 'Measured for each side of each shape; default 3')
   .option(...TORCH_OPTION)
-  .option('--no-peers', 'Measure this library alone')
-  .option('--json', 'A JSON object a line instead of a table')
+  .option('--no-peers', 'Measure only this library')
+  .option('--json', 'One JSON object per line instead of a table')
   .option('--save', 'Append to bench/results/norm.jsonl')
   .option('--smoke', 'As short as it can be, for tests')
   .action(norm);
@@ -97,8 +96,8 @@ cli
     'Errors of all normalizations and of convolutions against float64 and exact arithmetic',
   )
   .option(...TORCH_OPTION)
-  .option('--no-peers', 'Measure this library alone')
-  .option('--json', 'A JSON object a line instead of tables')
+  .option('--no-peers', 'Measure only this library')
+  .option('--json', 'One JSON object per line instead of tables')
   .option('--save', 'Append to bench/results/accuracy.jsonl')
   .option('--smoke', 'As short as it can be, for tests')
   .action(accuracy);

@@ -1,7 +1,7 @@
-// `npm run bench -- micro`: the time of an image in k micro-batches and with less arena than the
-// batch would need, so that the rest is parked, beside the batch as a whole. One worker on the
-// calling thread; all sides take turns step by step, and CPU time is compared, which other load on
-// the machine disturbs less.
+// `npm run bench -- micro`: the time per image in k micro-batches, also with less arena than the
+// batch needs, so that the rest is parked, compared with the whole batch at once. One worker on the
+// calling thread; all sides alternate step by step. CPU time is compared, since other load on the
+// machine affects it less.
 
 import type { CAC } from 'cac';
 import { fillArena, hashState, stateTensors } from '../src/checkpoint/state.ts';
@@ -36,13 +36,13 @@ interface MicroResult {
   readonly side: string;
   readonly arenaBytes: number;
   readonly parkedBytes: number;
-  /** CPU time of an image, and how many times that of the whole batch: medians over rounds. */
+  /** CPU time per image, and its ratio to the whole batch's: medians over rounds. */
   readonly cpuMsP50: number;
   readonly toWhole: number;
   readonly hash: string;
 }
 
-/** Share of the whole batch's arena that parked sides may have. */
+/** Fraction of the whole batch's arena that parked sides may have. */
 const ARENA_SHARE = 1 / 3;
 
 /** A run on the calling thread; each call is one step and returns its CPU time. */
@@ -120,7 +120,7 @@ function micro(flags: MicroFlags): void {
     side,
     'arena MB': (bytes.arenaBytes / 1e6).toFixed(0),
     'parked MB': (bytes.parkedBytes / 1e6).toFixed(0),
-    'CPU ms an image': cpuMsP50.toFixed(3),
+    'CPU ms per image': cpuMsP50.toFixed(3),
     'to whole': toWhole.toFixed(3),
     state: hash,
   }));
@@ -129,14 +129,14 @@ function micro(flags: MicroFlags): void {
 
 export function addMicro(cli: CAC): void {
   cli
-    .command('micro', 'Batches in micro-batches, beside the same as a whole')
+    .command('micro', 'Batches in micro-batches, compared with whole batches')
     .option('--net <name>', 'Default resnet20')
-    .option('--size <pixels>', 'Of images; default 32')
+    .option('--size <pixels>', 'Images per batch; default 32')
     .option('--batch <n>', 'Default 64')
     .option('--parts <list>', 'With the whole arena; default 2,4,8')
     .option('--parked-parts <list>', 'With a third of it; default 8')
     .option('--rounds <n>', 'Steps of each; default 7')
-    .option('--json', 'A JSON object a line instead of a table')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/micro.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(micro);

@@ -1,6 +1,6 @@
-// What the benchmarks compute: the two nets that are trained by default, larger ones to train, and
-// for kernels alone the layer whose speed is published most often, 64 to 64 channels on 32x32, the
-// layers of mobile nets, and first layers with large kernels.
+// The nets of the benchmarks: the two that are trained by default, larger ones to train, and, for
+// kernels only, the layer with the most published speeds, 64 to 64 channels on 32x32, the layers of
+// mobile nets, and first layers with large kernels.
 
 import type { Shape } from '../src/base/shape.ts';
 import { type Dataset, nn } from '../src/index.ts';
@@ -9,7 +9,7 @@ import { type Dataset, nn } from '../src/index.ts';
 export const NETS = ['refnet', 'resnet20'] as const;
 export type UsualNetName = (typeof NETS)[number];
 
-/** What training can be measured with. */
+/** Nets for the training benchmark. */
 export const TRAIN_NETS = [...NETS, 'resnet18', 'mobilenet-v2', 'unet'] as const;
 export type NetName = (typeof TRAIN_NETS)[number];
 
@@ -18,7 +18,7 @@ export type KernelNetName = (typeof KERNEL_NETS)[number];
 
 export const CLASSES = 10;
 
-/** One sample, [H, W, C]. */
+/** Shape of a sample, [H, W, C]. */
 export const INPUT_SHAPES: Readonly<Record<KernelNetName | NetName, Dataset['inputShape']>> = {
   refnet: [28, 28, 1],
   resnet20: [32, 32, 3],
@@ -35,14 +35,14 @@ export const INPUT_SHAPES: Readonly<Record<KernelNetName | NetName, Dataset['inp
 /** Nets with a class for each pixel. */
 const DENSE_NETS: readonly NetName[] = ['unet'];
 
-/** The mask of a sample, [H, W]; undefined where a net gives one answer. */
+/** The mask shape of a sample, [H, W]; undefined for nets with one prediction per sample. */
 export function maskShapeOf(net: NetName): Shape | undefined {
   return DENSE_NETS.includes(net) ? INPUT_SHAPES[net].slice(0, -1) : undefined;
 }
 
 /** The model of a net, with local batch normalization. */
 export function modelOf(net: KernelNetName) {
-  // In front, the normalization makes the convolution need its input gradient.
+  // A normalization in front makes the convolution need its input gradient.
   switch (net) {
     case 'wide':
       return nn.sequential([nn.batchNorm(64), convolution(64, 64, 3)]);

@@ -1,6 +1,6 @@
-// Batch normalization forward and backward on one core, all kernels of a step in their order:
-// against PyTorch's BatchNorm2d on one thread, and against simple loops that read and write the
-// same arrays. Ours and the loops run by turns, then the peer, three times.
+// Batch normalization forward and backward on one core, all kernels of a step in order: compared
+// with PyTorch's BatchNorm2d on one thread, and with simple loops that read and write the same
+// arrays. Ours and the loops alternate, then the peer runs, three times.
 
 import { compileKernels } from '../src/kernels/load.ts';
 import type { CompiledModules, KernelCase } from './kernelCase.ts';
@@ -9,7 +9,7 @@ import { compilePeak } from './peak.ts';
 import { type Summary, summarize } from './stats.ts';
 import type { TorchLayers } from './torchLayers.ts';
 
-/** N, C, H, W, as PyTorch names them. */
+/** N, C, H, W, PyTorch's order. */
 export type NormShape = readonly [number, number, number, number];
 
 export const NORM_SHAPES: readonly NormShape[] = [
@@ -28,7 +28,7 @@ export interface NormResult {
   readonly msMin: number;
   /** Counting 8 passes over an array of this shape, at the median. */
   readonly gigabytesPerSecond: number;
-  /** The same passes as loops that compute next to nothing, at their median. */
+  /** The same passes as loops that compute almost nothing, at their median. */
   readonly loopsGigabytesPerSecond: number;
   /** gigabytesPerSecond / loopsGigabytesPerSecond. */
   readonly share: number;
@@ -51,7 +51,7 @@ const COUNTED_PASSES = 8;
 const FLOAT_BYTES = 4;
 const MIN_RUNS = 3;
 
-/** Checks every kernel on every shape, then measures; `report` gets each result at once. */
+/** Checks every kernel on every shape, then measures; `report` gets each result immediately. */
 export async function measureNorms(
   shapes: readonly NormShape[],
   times: NormTimes,
@@ -126,8 +126,8 @@ function resultOf(
   };
 }
 
-/** Appends the milliseconds of each run, without the first ones, of two that follow each other:
- * what slows the machine down for a while slows both. */
+/** Appends the milliseconds of each run, except the first ones, of two that alternate: a slow phase
+ * of the machine affects both. */
 function timeInTurns(
   one: readonly [run: () => void, durations: number[]],
   other: readonly [run: () => void, durations: number[]],

@@ -1,5 +1,5 @@
-// The kernels of batch normalization over [rows, channels], each against a plain loop that reads
-// and writes the same arrays and does next to nothing with them.
+// The kernels of batch normalization over [rows, channels], each compared with a plain loop that
+// reads and writes the same arrays and computes almost nothing.
 
 import {
   batchNormSetsRef,
@@ -135,7 +135,7 @@ function bytesOf({ rows, channels }: Size): number {
   return rows * channels * FLOAT_BYTES;
 }
 
-/** What the plain loops take: all rows as one set, and the parameters. */
+/** What the plain loops need: all rows as one set, and the parameters. */
 function referenceOf(bench: Bench, { rows, channels }: Size) {
   return {
     sets: batchNormSetsRef(channels, [rows]),

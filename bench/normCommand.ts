@@ -16,7 +16,7 @@ export interface PeerFlags extends OutputFlags {
   readonly peers: boolean;
 }
 
-/** Starts the peer where it is installed and asked for, and ends it behind `measure`. */
+/** Starts the peer if it is installed and requested, and ends it after `measure`. */
 export async function withTorchLayers<Result>(
   flags: PeerFlags,
   measure: (torch: TorchLayers | undefined) => Promise<Result>,
@@ -41,7 +41,7 @@ export async function norm(flags: PeerFlags & { readonly seconds?: unknown }): P
   const times = isSmoke
     ? { seconds: SMOKE_SECONDS, rounds: 1 }
     : { seconds: seconds('--seconds', flags.seconds ?? DEFAULT_SECONDS), rounds: ROUNDS };
-  // The smallest shape that goes through all kernels.
+  // The smallest shape that uses all kernels.
   const shapes = isSmoke ? NORM_SHAPES.filter(([, channels]) => channels === 32) : NORM_SHAPES;
   const machineBefore = describeMachine({ torch: null });
   const { result: results, version } = await withTorchLayers(flags, (torch) =>

@@ -2,7 +2,7 @@
 
 import { Purpose, RandomStream } from '../src/base/random.ts';
 
-/** `stream` tells arrays apart. */
+/** `stream` distinguishes arrays. */
 export function normalValues(length: number, stream: number): Float32Array {
   const random = new RandomStream().reset(1, Purpose.synthetic, stream, 0);
   return Float32Array.from({ length }, () => random.nextNormal());

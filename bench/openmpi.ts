@@ -1,4 +1,5 @@
-// Finds, compiles and runs Open MPI (Debian: openmpi-bin libopenmpi-dev), which is no dependency.
+// Finds, compiles and runs Open MPI (Debian: openmpi-bin libopenmpi-dev), which is not a
+// dependency.
 
 import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -14,7 +15,7 @@ const run = promisify(execFile);
 const SOURCE = peerProgram('openmpi_all_reduce.c');
 const PROBE_TIMEOUT_MS = 20_000;
 const COMPILE_TIMEOUT_MS = 60_000;
-/** Beyond the measured time: the start, the checks, and calls of a second each. */
+/** Allowed in addition to the measured time: the start, the checks, and calls of a second each. */
 const GRACE_MS = 120_000;
 
 /** Open MPI, or why it is missing. */
@@ -56,8 +57,8 @@ export async function openMpiSide(folder: string): Promise<Side> {
   return { label: 'Open MPI', measure };
 }
 
-/** Shared memory only, copied straight from process to process where the system allows it, which is
- * the default. Waiting ranks spin, and give way where there are more of them than cores. */
+/** Uses shared memory only, copied directly from process to process if the system allows it, which
+ * is the default. Waiting ranks spin, and yield if there are more of them than cores. */
 function launchFlags(ranks: number): readonly string[] {
   const yields = ranks > availableParallelism() ? '1' : '0';
   return [

@@ -1,8 +1,8 @@
-// From the text of flags to checked values: lists of words, lists of whole numbers, seconds.
+// From the text of flags to checked values: lists of words, lists of integers, seconds.
 
 import { checkInteger, UsageError } from '../src/base/errors.ts';
 
-/** `a,b` as a list of words, each one of the allowed ones. */
+/** `a,b` as a list of allowed words. */
 export function wordList<T extends string>(
   what: string,
   given: unknown,
@@ -19,14 +19,14 @@ export function wordList<T extends string>(
     });
 }
 
-/** `2,4` as a list of whole numbers of at least 1. */
+/** `2,4` as a list of integers of at least 1. */
 export function countList(what: string, given: unknown): readonly number[] {
   return String(given)
     .split(',')
     .map((text) => checkInteger(what, text.trim() === '' ? text : Number(text), 1));
 }
 
-/** One whole number of at least 1. */
+/** An integer of at least 1. */
 export function count(what: string, given: unknown): number {
   return checkInteger(what, given, 1);
 }

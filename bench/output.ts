@@ -10,16 +10,16 @@ export interface OutputFlags {
   readonly smoke?: boolean;
 }
 
-/** A row of a table, by the names of its columns. */
+/** A table row, by column name. */
 export type Row = Readonly<Record<string, Cell>>;
 
-/** Prints the tables, unless JSON lines were asked for, and saves where that was asked for. */
+/** Prints the tables, unless JSON lines were requested, and saves the results if requested. */
 export function finish(run: {
   readonly name: string;
   readonly flags: OutputFlags;
   readonly machine: Machine;
   readonly rows: readonly Row[];
-  /** More tables, of other columns. */
+  /** More tables, with other columns. */
   readonly more?: readonly (readonly Row[])[];
   readonly results: readonly object[];
 }): void {

@@ -1,7 +1,7 @@
-// What this core can do at most, from WASM: multiply-adds on registers alone, and plain loops that
-// stream through arrays. Compiled when the benchmark starts; no part of the library's kernels.
-// Engines that pack pairs of vectors pack those that are stored side by side: all loops but
-// `fmaRegisters`, which is so the peak of 128 bits everywhere.
+// The peak speed of this core from WASM: multiply-adds on registers only, and plain loops that
+// stream through arrays. Compiled when the benchmark starts; not part of the library's kernels.
+// Engines that pack pairs of vectors pack those that are stored next to each other: all loops
+// except `fmaRegisters`, which therefore gives the 128-bit peak everywhere.
 
 import { assemble } from './assemble.ts';
 
@@ -9,12 +9,12 @@ import { assemble } from './assemble.ts';
 export interface PeakKernels {
   /** A multiply-add on each of 12 registers of 4 lanes, `turns` times; returns one lane's sum. */
   fmaRegisters(turns: number, a: number, b: number): number;
-  /** The same on {@link PACKED_REGISTERS} registers in pairs, which lie at `toPtr` before and
+  /** The same on {@link PACKED_REGISTERS} registers in pairs, which are at `toPtr` before and
    * after. */
   fmaPairs(turns: number, a: number, b: number, toPtr: number): void;
-  /** Reads one array; {@link SUM_BYTES} at `toPtr` are its sums. */
+  /** Reads one array, and writes {@link SUM_BYTES} of sums to `toPtr`. */
   read(aPtr: number, sizeBytes: number, toPtr: number): void;
-  /** Reads two arrays, likewise. */
+  /** Reads two arrays, and writes sums in the same way. */
   readTwo(aPtr: number, bPtr: number, sizeBytes: number, toPtr: number): void;
   /** Reads one array and writes another. */
   copy(aPtr: number, toPtr: number, sizeBytes: number): void;
@@ -24,7 +24,7 @@ export interface PeakKernels {
 
 export const STREAM_BLOCK_BYTES = 64;
 
-/** 12 registers hide the latency of 4 cycles at 2 a cycle, and leave room for both factors. */
+/** 12 registers hide the latency of 4 cycles at 2 per cycle, and leave room for both factors. */
 const REGISTERS = 12;
 const LANES = 4;
 /** Floating-point operations of one turn of `fmaRegisters`. */
@@ -34,7 +34,7 @@ export const FLOP_PER_TURN = REGISTERS * LANES * 2;
 const PACKED_REGISTERS = 16;
 /** Floating-point operations of one turn of `fmaPairs`. */
 export const FLOP_PER_PACKED_TURN = PACKED_REGISTERS * LANES * 2;
-/** Room for what the loops leave. */
+/** Room for the results of the loops. */
 export const SUM_BYTES = PACKED_REGISTERS * 16;
 
 const registers = Array.from({ length: REGISTERS }, (_, i) => `c${i}`);
@@ -100,7 +100,7 @@ export function add(a: usize, b: usize, to: usize, size: usize): void {
 }
 `;
 
-/** Compiles the kernels, with fused multiply-add where the engine has it. */
+/** Compiles the kernels, with fused multiply-add if the engine supports it. */
 export function compilePeak(): WebAssembly.Module {
   return assemble(SOURCE);
 }

@@ -1,6 +1,6 @@
-// Finds and starts the peers, which are no dependencies: a benchmark says which are missing and
-// goes on without them. PyTorch DistributedDataParallel over gloo, JavaScript libraries from a
-// folder of the user's, and this library in several processes.
+// Finds and starts the peers, which are not dependencies: a benchmark reports which are missing and
+// continues without them. PyTorch DistributedDataParallel over gloo, JavaScript libraries from a
+// folder of the user, and this library in several processes.
 
 import { mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,22 +13,22 @@ import { peerProgram, type ServedPeer, servePeer } from './served.ts';
 import type { Torch } from './torch.ts';
 import type { PeerName, TrainPeer, TrainSetting } from './train.ts';
 
-/** A process of PyTorch takes 200 MB and a core; beyond so many there is nothing to compare. */
+/** A PyTorch process takes 200 MB and a core. With more of them, there is nothing to compare. */
 const MAX_PROCESSES = 8;
 /** The nets that PyTorch has from torchvision. */
 const TORCHVISION_NETS: readonly NetName[] = ['resnet18', 'mobilenet-v2'];
-/** Where JavaScript libraries are measured: one net, one global batch, one thread. */
+/** The only setting for JavaScript libraries: one net, one global batch, one thread. */
 const JS_NET = 'refnet';
 const JS_BATCH = 32;
 /** Their steps take seconds. */
 const JS_ROUNDS = 2;
 
-/** The JavaScript libraries that can train such a net, and what they lack of it. */
+/** The JavaScript libraries that can train such a net, and what they lack. */
 export const JS_PEERS = [
   {
     name: 'convnetjs',
     module: 'convnetjs',
-    lacks: 'no batch normalization, maximum in place of average pooling, plain float64 loops',
+    lacks: 'no batch normalization, maximum instead of average pooling, plain float64 loops',
   },
   {
     name: 'tfjs-cpu',
@@ -37,11 +37,11 @@ export const JS_PEERS = [
   },
 ] as const;
 
-/** Memory formats of PyTorch; of `fastest` it measures both and takes the faster. */
+/** Memory formats of PyTorch; `fastest` measures both and takes the faster one. */
 export const TORCH_FORMATS = ['default', 'channels_last', 'fastest'] as const;
 
-/** With how many processes PyTorch has the same means: one for each replica, or a single one where
- * ours has a single thread. Undefined where it cannot compute the same, or not so. */
+/** With how many processes PyTorch computes the same: one per replica, or a single one if ours has
+ * a single thread. Undefined if it cannot compute the same. */
 export function torchProcesses(setting: TrainSetting): number | undefined {
   const { norm, replicas, workers } = setting;
   if (workers === 1 && replicas > 1) return norm === 'local' ? undefined : 1;
@@ -53,7 +53,7 @@ function hasNet({ build }: Torch, net: NetName): boolean {
   return build.torchvision !== undefined || !TORCHVISION_NETS.includes(net);
 }
 
-/** Which PyTorch is left out with which nets, and why; empty where all have all. */
+/** Which PyTorch lacks which nets, and why; empty if none does. */
 export function whyTorchLacks(
   settings: readonly TrainSetting[],
   torches: readonly Torch[],
@@ -71,7 +71,7 @@ function labelOf({ python, build }: Torch): string {
   return `PyTorch ${build.version} of ${python}`;
 }
 
-/** Each PyTorch for a setting, if it can be. */
+/** Each PyTorch that can train a setting. */
 export function torchPeers(
   setting: TrainSetting,
   torches: readonly Torch[],
@@ -110,7 +110,7 @@ export function findLauncher(): { readonly mpirun: string } | { readonly missing
   return found ?? { missing: 'no mpirun of Open MPI' };
 }
 
-/** What each of several processes runs, one worker each. */
+/** The program of each of several processes, with one worker each. */
 export function processCommand(
   setting: Pick<TrainSetting, 'norm' | 'replicas' | 'replicaBatch'> & {
     readonly net: UsualNetName;
@@ -126,8 +126,8 @@ function isUsual(net: NetName): net is UsualNetName {
   return (NETS as readonly NetName[]).includes(net);
 }
 
-/** This library in as many processes as the setting has workers, over shared memory; its program
- * trains the usual nets alone. */
+/** This library in one process per worker, over shared memory; its program trains only the usual
+ * nets. */
 export function processPeers(setting: TrainSetting, mpirun: string): readonly TrainPeer[] {
   const { net, workers } = setting;
   if (workers < 2 || !isUsual(net)) return [];
@@ -143,7 +143,7 @@ export function processPeers(setting: TrainSetting, mpirun: string): readonly Tr
   return [{ name: 'processes', label, workers, rounds: Infinity, start }];
 }
 
-/** Which JavaScript libraries are installed in a folder, or else beside this project. */
+/** Which JavaScript libraries are installed in a folder, or else with this project. */
 export function findJsPeers(folder: string | undefined): {
   readonly found: readonly PeerName[];
   readonly missing: readonly PeerName[];
@@ -154,7 +154,7 @@ export function findJsPeers(folder: string | undefined): {
   return { found, missing };
 }
 
-/** The JavaScript libraries for a setting: those that are there, where they can be compared. */
+/** The available JavaScript libraries, if the setting can be compared. */
 export function jsPeers(
   setting: TrainSetting,
   found: readonly PeerName[],

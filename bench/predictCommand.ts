@@ -1,5 +1,5 @@
-// `npm run bench -- predict`: how long outputs take, from a trainer of one worker, from a loaded
-// model on the calling thread, the same folded, and from onnxruntime-node on one thread, in turns.
+// `npm run bench -- predict`: how long outputs take, alternately from a trainer with one worker, a
+// loaded model on the calling thread, the same model folded, and onnxruntime-node on one thread.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -30,7 +30,7 @@ interface PredictFlags extends OutputFlags {
   readonly onnx?: unknown;
 }
 
-/** Something that gives outputs for a batch. */
+/** Something that computes outputs for a batch. */
 interface Side {
   readonly name: string;
   run(inputs: Float32Array, batch: number): Promise<unknown>;
@@ -42,14 +42,14 @@ interface PredictResult {
   readonly net: UsualNetName;
   readonly batch: number;
   readonly side: string;
-  /** Of one call: the least of all, and the median of the rounds' medians. */
+  /** Per call: the minimum of all, and the median of the rounds' medians. */
   readonly msMin: number;
   readonly msP50: number;
-  /** How many times as long as the peer it takes, by the least; absent without one. */
+  /** Minimum time divided by the peer's; absent without a peer. */
   readonly toPeer?: number;
 }
 
-/** What of onnxruntime-node is used. */
+/** The part of onnxruntime-node that is used. */
 interface OnnxRuntime {
   readonly InferenceSession: {
     create(
@@ -60,7 +60,7 @@ interface OnnxRuntime {
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => object;
 }
 
-/** All that is compared for a net. */
+/** All sides for a net. */
 async function sidesOf(net: UsualNetName, peers: string | undefined): Promise<readonly Side[]> {
   const inputShape = INPUT_SHAPES[net];
   const data = synthetic({ train: TRAINED_BATCH, shape: inputShape, classes: CLASSES });
@@ -82,14 +82,14 @@ async function sidesOf(net: UsualNetName, peers: string | undefined): Promise<re
   return peers === undefined ? own : [...own, await peerOf(net, peers)];
 }
 
-/** onnxruntime-node on one thread, with all that it does to make a net faster. */
+/** onnxruntime-node on one thread, with all its optimizations. */
 async function peerOf(net: UsualNetName, folder: string): Promise<Side> {
   const file = join(folder, `${net}.onnx`);
   if (!existsSync(file) || !existsSync(join(folder, 'node_modules', PEER))) {
     throw new UsageError({
       what: `--onnx ${folder}`,
       problem: `has no ${net}.onnx and node_modules/${PEER}`,
-      hint: 'what bench/NOTES.md says on predictions',
+      hint: 'the setup in bench/NOTES.md, under predictions',
     });
   }
   const require = createRequire(pathToFileURL(`${resolve(folder)}/`));
@@ -108,7 +108,7 @@ async function peerOf(net: UsualNetName, folder: string): Promise<Side> {
   };
 }
 
-/** Times of calls, in milliseconds, for at least so long. */
+/** Times of calls, in milliseconds, for at least this long. */
 async function takeTurn(run: () => Promise<unknown>, turnMs: number): Promise<number[]> {
   const times: number[] = [];
   const endMs = performance.now() + turnMs;
@@ -178,15 +178,15 @@ async function predict(flags: PredictFlags): Promise<void> {
 /** Adds the benchmark to the command. */
 export function addPredict(cli: CAC): void {
   cli
-    .command('predict', 'Outputs on one thread: of a trainer, a loaded model, and beside others')
+    .command('predict', 'Outputs on one thread: of a trainer, a loaded model, and other runtimes')
     .option('--net <names>', `Default ${NETS.join(',')}`)
-    .option('--batches <list>', `Samples of a call; default ${DEFAULT_BATCHES}`)
+    .option('--batches <list>', `Samples per call; default ${DEFAULT_BATCHES}`)
     .option('--rounds <n>', `Turns of each side; default ${DEFAULT_ROUNDS}`)
     .option(
       '--onnx <folder>',
       'Also onnxruntime-node, installed there beside refnet.onnx and so on',
     )
-    .option('--json', 'A JSON object a line instead of a table')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/predict.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(predict);

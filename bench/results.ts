@@ -1,5 +1,4 @@
-// Keeps results that are asked to be kept: one JSON object a line, dated, with its machine, behind
-// those that are there.
+// Saves results on request: appends one JSON object per line, with its date and machine.
 
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
-// A peer in a process of its own that measures whenever it is asked to: a line goes in, mostly
-// seconds, a JSON line with figures comes out. Between two lines it sleeps, so that both sides can
-// take short turns without starting and warming up again.
+// A peer in a separate process that measures on request: it reads a line, usually a number of
+// seconds, and answers with a JSON line of figures. Between two lines it sleeps, so that both sides
+// can take short turns without starting and warming up again.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -12,26 +12,27 @@ import type { Summary } from './stats.ts';
 export interface PeerFigures {
   readonly imagesPerSecond: number;
   readonly msPerStep: Summary;
-  /** In which memory format, where it has several. */
+  /** The memory format, if there are several. */
   readonly format?: string;
 }
 
 export interface ServedPeer {
-  /** Trains and measures for about so long; the first call also waits for start and warm-up.
-   * Throws a RunError with what the peer wrote last when it fails or does not answer. */
+  /** Trains and measures for about this long; the first call also waits for start and warm-up. If
+   * the peer fails or does not answer, throws a RunError with the last lines that it wrote. */
   measure(seconds: number): Promise<PeerFigures>;
   /** Ends the process. */
   close(): Promise<void>;
 }
 
-/** Where peers are started: this project, so that a script that enters another system knows what
- * has to be visible there. */
+/** The working directory of peers: this project, so that a script that enters another system knows
+ * what must be visible there. */
 export const PEER_FOLDER = fileURLToPath(new URL('..', import.meta.url));
-/** Beyond the measured time: the start, a check, warming up, on a machine with other work. */
+/** Allowed in addition to the measured time: the start, a check, warm-up, on a machine with other
+ * work. */
 const GRACE_MS = 300_000;
-/** What a peer gets to end by itself. */
+/** Time for a peer to end by itself. */
 const END_MS = 10_000;
-/** What is shown of all that a peer wrote. */
+/** How many of a peer's last lines are shown. */
 const SHOWN_LINES = 5;
 
 /** The path of a program in bench/peers. */
@@ -39,7 +40,7 @@ export function peerProgram(name: string): string {
   return fileURLToPath(new URL(`./peers/${name}`, import.meta.url));
 }
 
-/** The end of what a program wrote. */
+/** The last lines of a program's output. */
 export function lastLines(text: string, count = SHOWN_LINES): string {
   return text.trim().split('\n').slice(-count).join('\n');
 }
@@ -50,10 +51,10 @@ export function servePeer(...start: Parameters<typeof serve>): ServedPeer {
   return { measure: (seconds) => ask<PeerFigures>(`${seconds}`, seconds), close };
 }
 
-/** A program that answers lines with lines of JSON. */
+/** A program that answers each line with a line of JSON. */
 export interface Served {
-  /** Waits for about so many seconds, and much longer for a start; throws a RunError with what the
-   * program wrote last when it fails or does not answer. */
+  /** Waits for about this many seconds, and much longer for a start. If the program fails or does
+   * not answer, throws a RunError with the last lines that it wrote. */
   ask<Answer>(line: string, seconds: number): Promise<Answer>;
   close(): Promise<void>;
 }
@@ -71,7 +72,7 @@ export function serve(
   child.stderr.on('data', (chunk: Buffer) => {
     written += chunk;
   });
-  // A broken pipe shows as the end of the process, too.
+  // A broken pipe also shows as the end of the process.
   child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const ended = new Promise<void>((resolve) => {
@@ -83,7 +84,7 @@ export function serve(
   });
   const failed = (why: string): RunError =>
     new RunError({ reason: `${name} ${why}: ${failure?.message ?? lastLines(written)}` });
-  /** Also where the command has started others that hold the pipes: their input ends. */
+  /** Also works if the command has started others that hold the pipes, since their input ends. */
   const kill = (): void => {
     child.kill();
     for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
@@ -119,6 +120,6 @@ function answerIn<Answer>(line: string, failed: (why: string) => RunError): Answ
   try {
     return JSON.parse(line) as Answer;
   } catch {
-    throw failed(`wrote ${JSON.stringify(line)} in place of JSON`);
+    throw failed(`wrote ${JSON.stringify(line)} instead of JSON`);
   }
 }

@@ -1,5 +1,5 @@
-// What the all-reduce and barrier benchmarks compare: this library, Open MPI over shared memory and
-// PyTorch's gloo. A side measures all settings of one number of ranks in one start of its threads
+// The sides of the all-reduce and barrier benchmarks: this library, Open MPI over shared memory and
+// PyTorch's gloo. A side measures all settings for one number of ranks in one start of its threads
 // or processes, so that sides can take turns.
 
 import { launch } from '../src/collectives.ts';
@@ -11,17 +11,17 @@ export type Peer = 'openmpi' | 'gloo';
 /** What one start measures. */
 export interface Round {
   readonly ranks: number;
-  /** Sizes of one rank's array; none: the barrier. */
+  /** Sizes of one rank's array; empty for the barrier. */
   readonly bytes: readonly number[];
   readonly dtypes: readonly DType[];
-  /** Of each setting. */
+  /** Time for each setting. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** What a batch of calls should last at least; 0 for single calls. */
+  /** Least duration of a batch of calls; 0 for single calls. */
   readonly targetUs: number;
 }
 
-/** One setting of one side; times are microseconds a call. */
+/** One setting of one side; times are microseconds per call. */
 export interface Measured {
   readonly peer: Peer | null;
   /** These three are null for the barrier; memory also for peers. */
@@ -34,11 +34,11 @@ export interface Measured {
 export interface Side {
   /** For messages; null is ours. */
   readonly label: string | null;
-  /** Of a peer that fails, throws a RunError. */
+  /** Throws a RunError if a peer fails. */
   measure(round: Round): Promise<readonly Measured[]>;
 }
 
-/** Beyond the ranks' arrays: what allocations are rounded up to. */
+/** Added to the ranks' arrays, since allocations are rounded up. */
 const SPARE_BYTES = 2 ** 20;
 const MEMORIES: readonly ArrayMemory[] = ['shared', 'private'];
 
@@ -64,7 +64,7 @@ export function ourSide(job: string): Side {
   return { label: null, measure };
 }
 
-/** What a peer has written: a JSON line for each setting, or one for the barrier. */
+/** A peer's output: a JSON line for each setting, or one for the barrier. */
 export function readPeer(peer: Peer, stdout: string): readonly Measured[] {
   return stdout
     .trim()

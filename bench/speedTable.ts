@@ -1,5 +1,5 @@
-// The tables of training speed in docs/speed.md and README.md, and the picture beside the latter:
-// made from the newest run in bench/results/train.jsonl, so that no figure is typed by hand. A test
+// The tables of training speed in docs/speed.md and README.md, and the picture in the latter, made
+// from the newest run in bench/results/train.jsonl, so that no figure is typed by hand. A test
 // compares them.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -29,9 +29,9 @@ const PEER_NAMES = {
 } as const;
 /** The split that the grid is measured with. */
 const GRID = { replicas: 2, workers: 2 } as const;
-/** Of the grid's replica batches; a larger one is an extra setting. */
+/** For the grid's replica batches; a larger one is an extra setting. */
 const MAX_GRID_SIZE = 32;
-/** Of the short table and the picture. */
+/** For the short table and the picture. */
 const SHORT_NORMS = ['sync', 'local'] as const;
 const SHORT_SIZES = [2, 8, 32];
 const NORM_NAMES = { sync: 'SyncBN', local: 'local BN' } as const;
@@ -51,7 +51,7 @@ export function writeSpeed(): readonly string[] {
   return [README, PAGE, PICTURE].map((file) => fileURLToPath(file));
 }
 
-/** A page with another table between its markers. */
+/** A page with the table between its markers replaced. */
 export function withTable(page: string, table: string): string {
   const begin = page.indexOf(BEGIN);
   const end = page.indexOf(END);
@@ -74,8 +74,8 @@ export function newestRun(jsonl: string): readonly SavedTrainResult[] {
   return lines.filter(({ date }) => date === newest);
 }
 
-/** The tables of one run in Markdown: when and where, the grid by replica batch, then whatever else
- * was measured. */
+/** The tables of one run in Markdown: when and where, the grid by replica batch, then all other
+ * measurements. */
 export function speedTable(run: readonly SavedTrainResult[]): string {
   const ours = run.filter(({ peer }) => peer === null);
   const grid = ours.filter(isInGrid);
@@ -85,7 +85,7 @@ export function speedTable(run: readonly SavedTrainResult[]): string {
   return tables.map((part) => `${part}\n`).join('\n');
 }
 
-/** How many times as fast as PyTorch DDP, of a few batch sizes, and what was compared. */
+/** How many times as fast as PyTorch DDP, for a few batch sizes, and what was compared. */
 export function shortTable(run: readonly SavedTrainResult[]): string {
   const rows = SHORT_NORMS.flatMap((norm) =>
     netsOf(run).map((net) => {
@@ -189,15 +189,15 @@ function extraTable(extra: readonly SavedTrainResult[], run: readonly SavedTrain
   return markdown([['net, norm', 'split', 'images/s', 'times as fast as'], ...rows]);
 }
 
-/** How many times as fast a line of ours is as each peer that was measured beside it; of several
- * PyTorch, as the fastest. */
+/** How many times as fast one of our lines is as each peer measured with it; of several PyTorch
+ * builds, as the fastest. */
 function ratiosOf(
   ours: SavedTrainResult,
   run: readonly SavedTrainResult[],
 ): ReadonlyMap<keyof typeof PEER_NAMES, number> {
   const ratios = new Map<keyof typeof PEER_NAMES, number>();
   const at = run.indexOf(ours);
-  // The lines of a setting's peers are those up to the next of ours.
+  // The lines of a setting's peers are those up to our next line.
   for (const line of run.slice(at + 1)) {
     if (line.peer === null) break;
     if (ratios.has(line.peer) && line.isFastest !== true) continue;
@@ -224,7 +224,7 @@ function whole(value: number): string {
   return value.toFixed(0);
 }
 
-/** A table whose columns are as wide as their widest cell. */
+/** A table with columns as wide as their widest cell. */
 function markdown(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) =>
     Math.max(3, ...rows.map((row) => row[column]!.length)),

@@ -1,6 +1,6 @@
 // `npm run bench -- start`: how long a process takes until the package is imported, the command has
-// said its version or its help, and the first step of `npm start` is done. Each run is a process of
-// its own, in turns with `node -e 0`, which does nothing.
+// printed its version or its help, and the first step of `npm start` is done. Each run is a
+// separate process, alternating with `node -e 0`, which does nothing.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -20,9 +20,9 @@ interface StartFlags extends OutputFlags {
 
 interface Started {
   readonly name: string;
-  /** What Node is given. */
+  /** Node's arguments. */
   readonly args: readonly string[];
-  /** The time that counts, by what the process says and by how long it took. */
+  /** The time that counts, from the process's output and its duration. */
   readonly msOf: (stdout: string, wallMs: number) => number;
 }
 
@@ -38,7 +38,7 @@ export interface StartResult {
 
 const wall = (_stdout: string, wallMs: number): number => wallMs;
 
-/** All that is measured, of the package in a folder. `data` is what the first step trains on. */
+/** All measurements for the package in a folder. `data` is the data of the first step. */
 function startsOf(root: URL, data: string): readonly Started[] {
   const cli = fileURLToPath(new URL('dist/cli.js', root));
   const index = new URL('dist/index.js', root).href;
@@ -55,14 +55,14 @@ function startsOf(root: URL, data: string): readonly Started[] {
   ];
 }
 
-/** What the profile of a run says; the run itself goes on to its end. */
+/** The first step's time in a run's profile; the run itself continues to its end. */
 function firstStepMs(stdout: string): number {
   for (const line of stdout.split('\n')) {
     if (line === '') continue;
     const event = JSON.parse(line) as { readonly event: string; readonly firstStepMs: number };
     if (event.event === 'profile') return event.firstStepMs;
   }
-  throw new Error('The run has told no profile.');
+  throw new Error('The run printed no profile.');
 }
 
 function measure(node: string, { name, args, msOf }: Started): number {
@@ -105,8 +105,8 @@ export function addStart(cli: CAC): void {
   cli
     .command('start', 'How long until the package is imported and the first step is done')
     .option('--rounds <n>', `Processes for each figure; default ${DEFAULT_ROUNDS}`)
-    .option('--node <file>', 'Under this Node; default the one that runs the benchmark')
-    .option('--json', 'A JSON object a line instead of a table')
+    .option('--node <file>', 'Use this Node; default the one that runs the benchmark')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/start.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(start);

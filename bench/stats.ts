@@ -1,5 +1,5 @@
-// What is said about a set of measurements: the least, the middle and nearly the worst. No means:
-// on a shared machine a few late steps would decide them.
+// Summarizes measurements: the minimum, the median and nearly the worst. No means: on a shared
+// machine, a few late steps would dominate them.
 
 export interface Summary {
   readonly min: number;
@@ -7,8 +7,8 @@ export interface Summary {
   readonly p99: number;
 }
 
-/** The nearest rank: the smallest value that at least `share` of all values do not exceed. The
- * values are ascending and at least one. */
+/** The nearest rank: the smallest value that at least `share` of all values do not exceed. Values
+ * must be ascending and at least one. */
 export function quantile(ascending: readonly number[], share: number): number {
   const rank = Math.ceil(share * ascending.length);
   return ascending[Math.max(rank, 1) - 1]!;

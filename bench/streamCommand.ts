@@ -1,7 +1,7 @@
 // `npm run bench -- stream`: training on a packed set that is read in chunks. A set of random
-// images is made from a seed, unless it is there; then what is measured is how long a process takes
-// to its first step, how much memory a whole epoch takes, arena included, and how fast steps are
-// beside those on data in memory, in turns.
+// images is made from a seed, unless it exists. Measures the time to a process's first step, the
+// memory of a whole epoch, including the arena, and the speed of steps, alternating with data in
+// memory.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -34,16 +34,16 @@ interface StreamResult {
   readonly gigabytes: number;
   readonly window: number;
   readonly firstStepMs: number;
-  /** Of a whole epoch of a small net, its arena included. */
+  /** Time of a whole epoch of a small net. */
   readonly epochSeconds: number;
   readonly megabytesStart: number;
   readonly megabytesPeak: number;
-  /** The least of refnet, in turns with data in memory. */
+  /** Minimum for refnet, alternating with data in memory. */
   readonly msPerStep: number;
   readonly msPerStepInMemory: number;
-  /** Of the medians; above 1 where data in chunks is slower. */
+  /** Ratio of the medians; above 1 if chunked data is slower. */
   readonly ratioP50: number;
-  /** Of the least. */
+  /** Ratio of the minima. */
   readonly ratio: number;
 }
 
@@ -133,7 +133,7 @@ async function steps(trainer: Trainer, countSteps: number): Promise<number> {
   return (performance.now() - startMs) / countSteps;
 }
 
-/** The memory of the process, its small arena included, at first and at most, over an epoch or
+/** The memory of the process, including its small arena, initially and at most, over an epoch or
  * less. */
 async function memoryOf(data: ChunkedDataset, mostSeconds: number) {
   const trainer = await started(data, 'small');
@@ -215,15 +215,15 @@ async function stream(flags: StreamFlags): Promise<void> {
 /** Adds the benchmark to the command. */
 export function addStream(cli: CAC): void {
   cli
-    .command('stream', 'Training on a set that is read in chunks, beside data in memory')
+    .command('stream', 'Training on a set that is read in chunks, and on data in memory')
     .option(
       '--dir <folder>',
-      'The set; made where it is not there (default: in node_modules/.cache)',
+      'The set; made if it does not exist (default: in node_modules/.cache)',
     )
-    .option('--gigabytes <n>', 'How large a set is made; default 20')
+    .option('--gigabytes <n>', 'Size of a new set; default 20')
     .option('--rounds <n>', 'Turns of both; default 40')
     .option('--seconds <n>', 'Of each turn; default 0.5')
-    .option('--json', 'A JSON object a line instead of a table')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/stream.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(stream);

@@ -1,20 +1,20 @@
-// The memory bandwidth limit of an in-place all-reduce. R arrays of n bytes have to be read once
-// and written once, 2 * R * n bytes. As many threads as cores (at most R) move that much at the
-// same time, each in its own share of memory of R * n bytes, with loops that do nothing else:
-// memory.copy, an update in place, and the sum of two arrays written to both. The limit is the
-// fastest of the three. Synchronization is left out as far as possible; caches are not.
+// The memory bandwidth limit of an in-place all-reduce. R arrays of n bytes must be read once and
+// written once, 2 * R * n bytes. One thread per core (at most R) moves its part simultaneously,
+// each in its own share of R * n bytes, with loops that do nothing else: memory.copy, an update in
+// place, and the sum of two arrays written to both. The limit is the fastest of the three.
+// Synchronization is excluded as far as possible; caches are not.
 
 import { availableParallelism } from 'node:os';
 import { launch } from '../src/collectives.ts';
 import { assemble } from './assemble.ts';
 import type { StreamArgs } from './jobs/streams.ts';
 
-/** Below this size of an array an all-reduce is a matter of latency, not of bandwidth. */
+/** For smaller arrays, an all-reduce is limited by latency, not by bandwidth. */
 export const LIMIT_MIN_BYTES = 65_536;
 const PAGE_BYTES = 65_536;
 
 const VECTORS = [0, 16, 32, 48];
-/** What one turn of a loop moves of each array. */
+/** How much of each array one loop iteration moves. */
 const BLOCK_BYTES = 64;
 
 const SOURCE = `
@@ -39,7 +39,7 @@ export function sumToBoth(a: usize, b: usize, size: usize): void {
 
 /** What the threads of one number of ranks stream through. */
 export interface Streams {
-  /** Bytes a second that can be moved, read and written together, for each size of an array. */
+  /** Bytes per second, read and written together, for each array size. */
   measure(seconds: number, warmUpSeconds: number): Promise<readonly number[]>;
 }
 

@@ -1,4 +1,4 @@
-// Tables for people. Numbers get three digits, which is what measurements here are worth.
+// Tables for people. Numbers get three digits, which matches the precision of the measurements.
 
 import { Table } from 'console-table-printer';
 
@@ -6,7 +6,8 @@ export type Cell = string | number;
 
 const DIGITS = 3;
 
-/** A table of the rows, columns in the order of the first row's keys; numbers to the right. */
+/** A table of the rows, with columns in the order of the first row's keys; numbers are
+ * right-aligned. */
 export function renderTable(rows: readonly Readonly<Record<string, Cell>>[]): string {
   const first = rows[0];
   if (first === undefined) return 'nothing measured';
@@ -24,7 +25,7 @@ export function renderTable(rows: readonly Readonly<Record<string, Cell>>[]): st
   return table.render();
 }
 
-/** Whole numbers from 100 on, three digits below. */
+/** Integers from 100 on, three digits below. */
 function showCell(cell: Cell): string {
   if (typeof cell === 'string' || Number.isInteger(cell)) return `${cell}`;
   return Math.abs(cell) >= 10 ** (DIGITS - 1) ? cell.toFixed(0) : cell.toPrecision(DIGITS);

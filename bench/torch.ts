@@ -1,5 +1,6 @@
-// PyTorch as a peer: which interpreters have it and how each one was built. Any command that takes
-// a Python program and its arguments is an interpreter, also a script that enters another system.
+// PyTorch as a peer: which interpreters have it and how each one was built. An interpreter is any
+// command that takes a Python program and its arguments, including a script that enters another
+// system.
 
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -8,25 +9,25 @@ import { promisify } from 'node:util';
 import { UsageError } from '../src/base/errors.ts';
 import { lastLines, PEER_FOLDER, peerProgram } from './served.ts';
 
-/** Debian's, which python3-torch is for. */
+/** Debian's interpreter, which python3-torch is for. */
 const DEFAULT_PYTHON = '/usr/bin/python3';
 const PROBE_TIMEOUT_MS = 60_000;
 
-/** The flag of the commands that compare with PyTorch: its name and what it says. */
+/** The flag of the commands that compare with PyTorch: its name and help text. */
 export const TORCH_OPTION = [
   '--torch <pythons>',
-  `Interpreters whose PyTorch is a peer; default ${DEFAULT_PYTHON}`,
+  `Interpreters with PyTorch as a peer; default ${DEFAULT_PYTHON}`,
 ] as const;
 
 /** What a figure of PyTorch depends on. */
 export interface TorchBuild {
   readonly version: string;
-  /** The library where the system tells, else the interface that it was built for. */
+  /** The library if the system reports it, otherwise the interface that it was built for. */
   readonly blas: string;
   readonly oneDnn: string;
   /** The vector instructions that it uses. */
   readonly capability: string;
-  /** Of torchvision, where it is installed. */
+  /** Version of torchvision, if it is installed. */
   readonly torchvision?: string;
 }
 
@@ -36,7 +37,7 @@ export interface Torch {
   readonly build: TorchBuild;
 }
 
-/** The interpreters of `--torch`, which may be given several times and be a list. */
+/** The interpreters in `--torch`, which may be repeated and may be a list. */
 export function pythonsOf(flag: unknown): readonly string[] {
   if (flag === undefined) return [DEFAULT_PYTHON];
   const names = [flag].flat().flatMap((given) => String(given).split(','));
@@ -55,13 +56,13 @@ export function pythonOf(flag: unknown): string {
   throw new UsageError({ what: '--torch', given: pythons, allowed: 'a single one here' });
 }
 
-/** What an interpreter has, or why it has none. */
+/** The PyTorch of an interpreter, or why it has none. */
 export async function findTorch(python: string): Promise<Torch | { readonly missing: string }> {
   const ask = [peerProgram('torch_build.py')];
   const options = { timeout: PROBE_TIMEOUT_MS, cwd: PEER_FOLDER };
   try {
     const { stdout } = await promisify(execFile)(python, ask, options);
-    // What its libraries have to say of the machine comes first.
+    // Its libraries may print messages about the machine first.
     return { python, build: JSON.parse(lastLines(stdout, 1)) as TorchBuild };
   } catch (error) {
     const { stderr } = error as { stderr?: string };
@@ -70,7 +71,7 @@ export async function findTorch(python: string): Promise<Torch | { readonly miss
   }
 }
 
-/** PyTorch of each interpreter that has it; says which do not. */
+/** PyTorch of each interpreter that has it; reports which do not. */
 export async function findTorches(pythons: readonly string[]): Promise<readonly Torch[]> {
   const found: Torch[] = [];
   for (const python of pythons) {
@@ -81,7 +82,7 @@ export async function findTorches(pythons: readonly string[]): Promise<readonly 
   return found;
 }
 
-/** For people: `PyTorch 2.6.0 (BLAS generic, oneDNN 3.7.2, AVX512)`. */
+/** For display: `PyTorch 2.6.0 (BLAS generic, oneDNN 3.7.2, AVX512)`. */
 export function showTorch({ version, blas, oneDnn, capability }: TorchBuild): string {
   return `${version} (BLAS ${blas}, oneDNN ${oneDnn}, ${capability})`;
 }

@@ -1,5 +1,5 @@
-// Talks to the PyTorch peer for single layers: one process for all requests, which waits without
-// computing while ours are measured.
+// Communicates with the PyTorch peer for single layers: one process for all requests, which waits
+// without computing while ours are measured.
 
 import { RunError } from '../src/base/errors.ts';
 import { peerProgram, serve } from './served.ts';
@@ -9,14 +9,14 @@ export interface PeerTimes {
   readonly p50: number;
 }
 
-/** A peer that fails says so once, and answers undefined from then on. */
+/** A peer that fails reports it once, and answers undefined from then on. */
 export interface TorchLayers {
   /** Milliseconds of BatchNorm2d forward and backward on [N, C, H, W]. */
   time(
     shape: readonly number[],
     seconds: number,
   ): Promise<{ readonly default: PeerTimes; readonly channelsLast: PeerTimes } | undefined>;
-  /** Unbiased variances of the channels of a file of float32 rows. */
+  /** Unbiased variances of the channels in a file of float32 rows. */
   variance(
     file: string,
     channels: number,
@@ -43,7 +43,7 @@ export function startTorchLayers(python: string): TorchLayers {
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       hasFailed = true;
-      console.error(`${error.message}\nGoing on without PyTorch.`);
+      console.error(`${error.message}\nContinuing without PyTorch.`);
       return undefined;
     }
   };

@@ -1,5 +1,5 @@
-// Training speed, this library and its peers in short turns within one run, so that a machine that
-// drifts drifts for all. What the figures mean and what they leave out: bench/NOTES.md.
+// Training speed: this library and its peers take short turns within one run, so that a drifting
+// machine affects all. bench/NOTES.md says what the figures mean and what they leave out.
 
 import { InvariantError, RunError } from '../src/base/errors.ts';
 import { type Shape, sizeOf } from '../src/base/shape.ts';
@@ -19,13 +19,13 @@ export interface TrainSetting {
   readonly replicas: number;
   readonly workers: number;
   readonly replicaBatch: number;
-  /** How finely the batch is cut; default by the library's rule. */
+  /** How finely the batch is divided; default: the library's rule. */
   readonly grains?: number;
 }
 
-/** How long; all times are for each side of each setting. */
+/** Durations; all times are for each side of each setting. */
 export interface TrainTimes {
-  /** Measured, over all rounds. */
+  /** Measured time, over all rounds. */
   readonly seconds: number;
   readonly rounds: number;
   readonly windowSeconds: number;
@@ -37,13 +37,13 @@ export type PeerName = 'torch-ddp' | 'convnetjs' | 'tfjs-cpu' | 'processes';
 /** Another library that can train a setting. */
 export interface TrainPeer {
   readonly name: PeerName;
-  /** For messages; no two peers have the same. */
+  /** For messages; unique among peers. */
   readonly label: string;
-  /** Of PyTorch. */
+  /** For PyTorch. */
   readonly torch?: TorchBuild;
-  /** Its processes, of one thread each. */
+  /** Number of its processes, of one thread each. */
   readonly workers: number;
-  /** At most so many rounds, where its steps take long. */
+  /** The most rounds, if its steps take long. */
   readonly rounds: number;
   /** What it leaves out of the setting. */
   readonly lacks?: string;
@@ -60,36 +60,37 @@ export interface TrainResult extends TrainSetting {
   readonly msPerStepMin: number;
   readonly msPerStepP99: number;
   readonly peer: null | PeerName;
-  /** For a peer: how many times as fast ours is, round by round; the median, least and most. */
+  /** For a peer: how many times as fast ours is, round by round; the median, minimum and
+   * maximum. */
   readonly ratio?: { readonly p50: number; readonly min: number; readonly max: number };
   readonly lacks?: string;
-  /** Of PyTorch: which one, in which memory format, and whether it is the fastest of several. */
+  /** For PyTorch: which one, in which memory format, and whether it is the fastest of several. */
   readonly torch?: TorchBuild;
   readonly format?: string;
   readonly isFastest?: boolean;
 }
 
-/** Enough that the input does not stay in the caches. */
+/** Enough that the inputs do not stay in the caches. */
 const TRAIN_SAMPLES = 2048;
-/** Fewer samples where they are large; 32 MB. */
+/** Fewer samples if they are large; 32 MB. */
 const TRAIN_VALUES = 2 ** 23;
 const SEPARATION = 0.9;
 const LEARNING_RATE = 0.1;
 const MOMENTUM = 0.9;
 const NUM_GROUPS = 8;
-/** What a peer measures first, for nothing but its warm-up. */
+/** A peer's first measurement, only for its warm-up. */
 const PEER_WARM_UP_SECONDS = 1;
 /** So that a round has a median. */
 const WINDOWS_PER_ROUND = 3;
-/** An end that no run reaches. */
+/** More epochs than any run reaches. */
 const EPOCHS = 1_000_000;
-/** The check trains one batch over and over, gently enough that all nets and norms get better. */
+/** The check trains on one batch repeatedly, slowly enough that all nets and norms improve. */
 const CHECK_EPOCHS = 8;
 const CHECK_LEARNING_RATE = 0.02;
 const CHECK_LOSS_SHARE = 0.97;
 
-/** Measures one setting: ours, and the peers, in alternating rounds. A peer that fails is told to
- * `onFailure` and has no result; what goes wrong with ours is thrown. */
+/** Measures one setting: ours, and the peers, in alternating rounds. A peer that fails is passed to
+ * `onFailure` and has no result; our own errors are thrown. */
 export async function measureTraining(
   setting: TrainSetting,
   times: TrainTimes,
@@ -111,7 +112,7 @@ export async function measureTraining(
     }
   };
   try {
-    // The first answer takes a peer's start and warm-up; ours must not run meanwhile.
+    // The first answer waits for a peer's start and warm-up, during which ours must not run.
     for (const side of sides) await ask(side, PEER_WARM_UP_SECONDS);
     const secondsPerRound = times.seconds / times.rounds;
     const stepSeconds = await warmUp(trainer, times.warmUpSeconds);
@@ -146,7 +147,7 @@ interface PeerRound {
   readonly ratio: number;
 }
 
-/** Milliseconds a step of each window of a round. */
+/** Milliseconds per step for each window of a round. */
 async function timeWindows(trainer: Trainer, steps: number, seconds: number): Promise<number[]> {
   const windowsMs: number[] = [];
   const endMs = performance.now() + seconds * 1000;
@@ -156,7 +157,7 @@ async function timeWindows(trainer: Trainer, steps: number, seconds: number): Pr
   return windowsMs;
 }
 
-/** What trains a setting: this library, or another build of it. */
+/** The library that trains a setting: this one, or another build of it. */
 export type Library = Pick<typeof ours, 'Trainer' | 'nn' | 'optim' | 'synthetic'>;
 
 export function startTrainer(
@@ -178,18 +179,18 @@ export function startTrainer(
     workers,
     replicaBatch,
     ...(grains !== undefined && { grains }),
-    // Every step is a whole one.
+    // Every step has a full batch.
     dropLast: true,
     seed: 1,
   });
 }
 
-/** Data for a setting, in which every step is a whole one. */
+/** Data for a setting, with only full batches. */
 export function datasetOf(library: Library, setting: TrainSetting): Dataset {
   return sampleData(library, setting.net, sampleCountOf(setting));
 }
 
-/** How many samples a setting trains with. */
+/** How many samples a setting trains on. */
 export function sampleCountOf({ net, replicas, replicaBatch }: TrainSetting): number {
   const valuesEach = sizeOf(INPUT_SHAPES[net]) + sizeOf(maskShapeOf(net) ?? []);
   const enough = Math.min(TRAIN_SAMPLES, Math.floor(TRAIN_VALUES / valuesEach));
@@ -208,7 +209,7 @@ function sampleData({ synthetic }: Library, net: NetName, train: number): Datase
   return maskShape === undefined ? data : withMasks(data, maskShape);
 }
 
-/** The same inputs with masks, in which all pixels have the class of the sample. */
+/** The same inputs with masks that have the sample's class in all pixels. */
 function withMasks(data: Dataset, targetShape: Shape): Dataset {
   const { train } = data;
   const size = sizeOf(targetShape);
@@ -224,7 +225,7 @@ function withMasks(data: Dataset, targetShape: Shape): Dataset {
   };
 }
 
-/** A step that computes nonsense is not worth timing: the loss on one batch has to fall. */
+/** A step with invalid results is not worth timing: the loss on one batch must fall. */
 async function checkLearning(setting: TrainSetting): Promise<void> {
   const data = sampleData(ours, setting.net, setting.replicas * setting.replicaBatch);
   const trainer = await startTrainer(ours, setting, data, CHECK_LEARNING_RATE);
@@ -251,7 +252,7 @@ export async function warmUp(trainer: Trainer, seconds: number): Promise<number>
   }
 }
 
-/** Trains so many steps with one call of fit and returns the seconds of each. The call's own
+/** Trains a number of steps with one call of fit and returns the seconds of each. The call's own
  * messages, a fraction of a millisecond, are counted. */
 export async function timeSteps(trainer: Trainer, steps: number): Promise<number> {
   const maxSteps = trainer.step + steps;
@@ -260,12 +261,12 @@ export async function timeSteps(trainer: Trainer, steps: number): Promise<number
   for await (const progress of trainer.fit({ epochs: EPOCHS, maxSteps })) last = progress;
   const durationMs = performance.now() - startMs;
   if (last === undefined || trainer.step !== maxSteps || !Number.isFinite(last.loss)) {
-    throw new InvariantError(`step and loss behind ${steps} steps`, last, `step ${maxSteps}`);
+    throw new InvariantError(`step and loss after ${steps} steps`, last, `step ${maxSteps}`);
   }
   return durationMs / 1000 / steps;
 }
 
-/** The median over the rounds of each figure of a peer. */
+/** A peer's figures as medians over the rounds. */
 function peerResult(
   setting: TrainSetting,
   peer: TrainPeer,
@@ -295,7 +296,7 @@ function peerResult(
   };
 }
 
-/** Marks the PyTorch to compare with: of several, the one that ours has the least lead over. */
+/** Marks the PyTorch to compare with: of several, the one that is closest to ours. */
 function markFastest(results: readonly TrainResult[]): readonly TrainResult[] {
   const torches = results.filter(({ torch }) => torch !== undefined);
   if (torches.length < 2) return results;
@@ -304,8 +305,8 @@ function markFastest(results: readonly TrainResult[]): readonly TrainResult[] {
   return results.map((result) => (result === fastest ? { ...result, isFastest: true } : result));
 }
 
-/** The median; of an even number of ratios the geometric mean of the two in the middle, so that it
- * does not matter whose ratio to whom it is. */
+/** The median. For an even number of ratios, the geometric mean of the middle two, so that the
+ * direction of the ratio does not matter. */
 export function middle(ratios: readonly number[]): number {
   const ascending = [...ratios].sort((a, b) => a - b);
   const half = ascending.length / 2;

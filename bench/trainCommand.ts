@@ -1,5 +1,5 @@
-// `npm run bench -- train`: which settings are measured, beside whom, and how they are shown.
-// Without flags it is what the project publishes.
+// `npm run bench -- train`: which settings are measured, with which peers, and how they are shown.
+// Without flags, it measures what the project publishes.
 
 import type { CAC, Command } from 'cac';
 import { describeMachine } from './machine.ts';
@@ -27,7 +27,8 @@ import {
   type TrainTimes,
 } from './train.ts';
 
-/** Short turns: on a machine whose cores are now two, now one, both sides see the same of it. */
+/** Turns are short, so that both sides see the same of a machine that changes between one and two
+ * free cores. */
 const ROUND_SECONDS = 0.5;
 const DEFAULT_SECONDS = 3;
 const WINDOW_SECONDS = 0.5;
@@ -36,7 +37,7 @@ const DEFAULT_REPLICAS = 2;
 const DEFAULT_WORKERS = 2;
 const DEFAULT_SIZES = '2,4,8,16,32';
 
-/** What the test run does: the whole way, as short as it can be, without peers. */
+/** What the test run does: everything, as briefly as possible, without peers. */
 const SMOKE: TrainTimes = {
   seconds: 0.3,
   rounds: 1,
@@ -45,7 +46,7 @@ const SMOKE: TrainTimes = {
 };
 const SMOKE_SETTING = { net: 'refnet', norm: 'sync', replicaBatch: 2 } as const;
 
-/** Beside the grid: one worker, and many replicas for the samples of two. */
+/** In addition to the grid: one worker, and many replicas with the samples of two. */
 const EXTRA: readonly Pick<TrainSetting, 'replicas' | 'workers' | 'replicaBatch'>[] = [
   { replicas: 2, workers: 1, replicaBatch: 16 },
   { replicas: 64, workers: 2, replicaBatch: 2 },
@@ -71,7 +72,7 @@ export function addTrain(cli: CAC): void {
   addSettingOptions(
     cli.command(
       'train',
-      'Training speed, beside PyTorch DDP and JavaScript libraries, if installed',
+      'Training speed, compared with PyTorch DDP and JavaScript libraries, if installed',
     ),
   )
     .option(
@@ -79,22 +80,22 @@ export function addTrain(cli: CAC): void {
       `Measured for each side of each setting; default ${DEFAULT_SECONDS}`,
     )
     .option(...TORCH_OPTION)
-    .option('--format <name>', `Memory of PyTorch: ${TORCH_FORMATS.join(', ')} (default)`)
+    .option('--format <name>', `Memory format of PyTorch: ${TORCH_FORMATS.join(', ')} (default)`)
     .option('--js-peers <dir>', 'Folder in which convnetjs and @tensorflow/tfjs are installed')
-    .option('--processes', 'Also this library with a process for each worker, by Open MPI')
-    .option('--no-peers', 'Measure this library alone')
-    .option('--json', 'A JSON object a line instead of a table')
+    .option('--processes', 'Also this library with one process per worker, over Open MPI')
+    .option('--no-peers', 'Measure only this library')
+    .option('--json', 'One JSON object per line instead of a table')
     .option('--save', 'Append to bench/results/train.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(train);
 }
 
-/** The flags that say which settings are measured, for {@link trainSettings}. */
+/** The flags for which settings are measured, for {@link trainSettings}. */
 export function addSettingOptions(command: Command): Command {
   return command
     .option('--net <names>', `Of ${TRAIN_NETS.join(', ')}; default ${NETS.join(',')}`)
     .option('--norm <names>', `Norms; default ${NORMS.join(',')}`)
-    .option('--replica-batch <sizes>', `Images of a replica in a step; default ${DEFAULT_SIZES}`)
+    .option('--replica-batch <sizes>', `Images per replica in a step; default ${DEFAULT_SIZES}`)
     .option('--replicas <count>', `Simulated devices; default ${DEFAULT_REPLICAS}`)
     .option('--workers <count>', `Threads; default ${DEFAULT_WORKERS}`);
 }
@@ -113,7 +114,7 @@ async function train(flags: TrainFlags): Promise<void> {
     const peers = peersOf(setting).filter(({ label }) => !failed.has(label));
     const measured = await measureTraining(setting, times, peers, ({ label }, error) => {
       failed.add(label);
-      console.error(`${error.message}\nGoing on without ${label}.`);
+      console.error(`${error.message}\nContinuing without ${label}.`);
     });
     results.push(...measured);
     rows.push(oursRow(measured[0]!));
@@ -133,7 +134,7 @@ function timesOf(secondsEach: number): TrainTimes {
   };
 }
 
-/** The peers that are there; says once which are not. */
+/** The available peers; reports once which are missing. */
 async function findPeers(
   flags: TrainFlags,
   settings: readonly TrainSetting[],
@@ -166,7 +167,7 @@ function hintFor(missing: readonly PeerName[]): string {
   return `not installed (npm install ${modules.join(' ')} --prefix DIR, then --js-peers DIR)`;
 }
 
-/** What is measured: a grid of what the flags name, and the extra settings unless the flags say how
+/** The settings to measure: a grid from the flags, and the extra settings unless the flags say how
  * the samples are split. */
 export function trainSettings(flags: TrainFlags): readonly TrainSetting[] {
   const isSmoke = flags.smoke === true;

@@ -1,6 +1,5 @@
-// Two builds of this library side by side in one process: they take turns of a tenth of a second or
-// less, so that a machine that drifts drifts for both, and what is said follows from the ratios of
-// the turns.
+// Compares two builds of this library in one process: they take turns of a tenth of a second or
+// less, so that a drifting machine affects both, and results follow from the ratios of the turns.
 
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -15,11 +14,11 @@ export interface TurnTimes {
   /** Measured for each side. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** At least so many turns, however long they take. */
+  /** The least number of turns, however long they take. */
   readonly minTurns: number;
 }
 
-/** What both sides took, in milliseconds; of each turn, how many times as fast the first is. */
+/** The times of both sides, in milliseconds; for each turn, how many times as fast the first is. */
 export interface Turns {
   readonly ms: number;
   readonly otherMs: number;
@@ -35,7 +34,7 @@ export async function takeTurns(
   const [ownMs, otherMs]: [number[], number[]] = [[], []];
   for (let turn = 0; turn < turns; turn++) {
     const sides = [[own, ownMs] as const, [other, otherMs] as const];
-    // Who comes second finds caches that the other has filled, so they take turns in that, too.
+    // The second side finds caches that the first has filled, so they alternate in that, too.
     if (turn % 2 === 1) sides.reverse();
     for (const [measure, ms] of sides) ms.push(await measure());
   }
@@ -49,7 +48,7 @@ export async function takeTurns(
 /** A build of this library, and the setting that it trains. */
 export type TrainSide = readonly [Library, TrainSetting];
 
-/** Trains with both sides in turns. */
+/** Trains with both sides alternately. */
 export async function trainInTurns(
   [library, setting]: TrainSide,
   [otherLibrary, otherSetting]: TrainSide,
@@ -74,7 +73,7 @@ export async function trainInTurns(
   }
 }
 
-/** The library that was built in the repository at `dir`; undefined where none was. */
+/** The library that was built in the repository at `dir`; undefined if there is no build. */
 export async function loadBuild(dir: string): Promise<Library | undefined> {
   const file = join(resolve(dir), 'dist', 'index.js');
   if (!existsSync(file)) return undefined;

@@ -1,5 +1,5 @@
-// Whether a build became slower: from the ratios of turns, so that what is only noise is not said
-// to be slower.
+// Decides whether a build became slower, from the ratios of turns, so that noise is not reported as
+// slower.
 
 import { middle } from './train.ts';
 import type { Turns } from './turns.ts';
@@ -13,13 +13,13 @@ export interface Speed {
 
 export type Verdict = 'slower' | 'same' | 'faster';
 
-/** Less is not told. */
+/** Smaller differences are not reported. */
 export const TOLERANCE = 0.05;
-/** Of the normal distribution: 99 % of it is within so many deviations. */
+/** 99 % of a normal distribution is within this many deviations. */
 const DEVIATIONS = 2.576;
 
-/** The median of the ratios, and the order statistics between which the median of all turns that
- * there could be is, in 99 of 100 cases, whatever their distribution. */
+/** The median of the ratios, and an interval of order statistics that contains the true median in
+ * 99 of 100 cases, for any distribution. */
 export function speedOf(ratios: readonly number[]): Speed {
   const ascending = [...ratios].sort((a, b) => a - b);
   const n = ascending.length;
@@ -45,24 +45,24 @@ export interface Judged {
   readonly verdict: Verdict;
 }
 
-/** A pass over all that is compared: measures what is wanted, with new threads, code and
+/** A pass over everything that is compared: measures what is wanted with new threads, code and
  * memory, and keeps the turns. */
 export type Pass = (
   isWanted: (name: string) => boolean,
   keep: (name: string, turns: Turns) => void,
 ) => Promise<void>;
 
-/** So often something has to be slower. The same code may be 15 % slower for as long as its memory
- * lies badly in the caches (seen with norm input grad, 1.2 MB, AMD EPYC). */
+/** How often something must be slower. The same code may be 15 % slower for as long as its memory
+ * is badly placed in the caches (seen with norm input grad, 1.2 MB, AMD EPYC). */
 const PASSES = 3;
 
-/** Measures all once, and what seems slower again; its fastest pass counts. */
+/** Measures everything once, and again what seems slower; the fastest pass of each counts. */
 export async function judge(pass: Pass): Promise<readonly Judged[]> {
   const found = new Map<string, Judged>();
   for (let i = 0; i < PASSES; i++) {
     const suspects = [...found.values()].filter(({ verdict }) => verdict === 'slower');
     if (i > 0 && suspects.length === 0) break;
-    if (i > 0) console.error('Again what seems slower:');
+    if (i > 0) console.error('Measuring again what seems slower:');
     const names = new Set(suspects.map(({ name }) => name));
     await pass(
       (name) => i === 0 || names.has(name),

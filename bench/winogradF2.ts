@@ -1,6 +1,6 @@
-// Winograd's F(2x2, 3x3) with the matrices of Lavin and Gray (2016), a tile at a time, each
-// operation rounded to float32: an algorithm to compare the errors of F(4x4, 3x3) with. For images
-// of an even size, padding 1 and as many channels out as in.
+// Winograd's F(2x2, 3x3) with the matrices of Lavin and Gray (2016), one tile at a time, each
+// operation rounded to float32: an algorithm for comparing errors with F(4x4, 3x3). For images of
+// an even size, padding 1, and equally many input and output channels.
 
 import { type Matrix, transposeRef } from '../src/kernels/reference/winograd.ts';
 
@@ -70,7 +70,7 @@ export function convolveF2(
   return y;
 }
 
-/** The gradient of x: the convolution of dy with the weight turned by half a turn. */
+/** The gradient of x: the convolution of dy with the weight rotated by 180 degrees. */
 export function inputGradF2(
   dy: Float32Array,
   weight: Float32Array,
@@ -88,7 +88,8 @@ export function inputGradF2(
   return convolveF2(dy, turned, images);
 }
 
-/** The gradient of weight: summed in the places, over tiles in order, transformed at the end. */
+/** The gradient of weight: summed in the transformed domain, over tiles in order, and transformed
+ * at the end. */
 export function weightGradF2(
   x: Float32Array,
   dy: Float32Array,
@@ -121,7 +122,7 @@ export function weightGradF2(
 
 interface Tile {
   readonly sample: number;
-  /** Of its first output. */
+  /** Position of its first output. */
   readonly top: number;
   readonly left: number;
 }
@@ -135,7 +136,7 @@ function tilesOf({ samples, size }: SquareImages): readonly Tile[] {
   }));
 }
 
-/** Calls with the pixel of each output of a tile, and which of the four it is. */
+/** Calls back with the pixel of each output of a tile, and which of the four it is. */
 function forEachOutput(
   { size }: SquareImages,
   { sample, top, left }: Tile,
@@ -147,7 +148,7 @@ function forEachOutput(
   }
 }
 
-/** B' d B of a tile, zero outside of the image. */
+/** B' d B of a tile, with zeros outside the image. */
 function inputPlaces(
   x: Float32Array,
   { size, channels }: SquareImages,
@@ -160,7 +161,7 @@ function inputPlaces(
   });
 }
 
-/** M d M' of squares d of a size, for each of some channels: [rows of M, rows of M, channels]. */
+/** M d M' of squares d, for several channels: [rows of M, rows of M, channels]. */
 function transform(
   matrix: Matrix,
   channels: number,

@@ -1,7 +1,6 @@
 // Trains a small convolutional network on MNIST with synchronized batch normalization: 8 simulated
-// devices of 16 images each, on as many threads as there are cores. Then it measures the accuracy
-// on the test digits and looks at one of them.
-// Run it with: node examples/01-train-mnist.mjs
+// devices with 16 images each, on one thread per core. Then it measures the accuracy on the test
+// digits and predicts one of them. Run it with: node examples/01-train-mnist.mjs
 
 import { mnist, nn, optim, Trainer } from 'syncbn';
 
@@ -23,7 +22,7 @@ const model = nn.sequential([
 ]);
 
 const trainer = await Trainer.start({
-  // 'local' gives each device statistics of its own; 'group' needs no synchronization at all.
+  // 'local' gives each device its own statistics; 'group' needs no synchronization.
   model: nn.convertNorm(model, { to: 'sync' }),
   data,
   optimizer: optim.sgd({ lr: 0.02, momentum: 0.9 }),
@@ -44,7 +43,7 @@ for await (const { step, totalSteps, loss, accuracy, imagesPerSecond } of fit) {
 const { accuracy, count, seconds } = await trainer.evaluate();
 console.log(`\ntest accuracy ${percent(accuracy)} of ${count} digits, ${seconds.toFixed(1)} s\n`);
 
-// A prediction is a row of logits, one for each class; the largest wins.
+// A prediction is a row of logits, one per class; the largest wins.
 const digit = data.test.inputs.subarray(0, height * width);
 const logits = await trainer.predict(digit);
 const shades = ' .:-=+*#%@';

@@ -1,8 +1,8 @@
-// A global batch that does not divide: 53 samples over 8 replicas, and a last batch of 5, which
-// leaves three replicas without any. Synchronized batch normalization weighs every sample the same,
-// so 8 replicas learn what 1 replica with the whole batch learns, bit for bit, on any number of
-// workers. With local statistics the replicas matter, and the workers still do not.
-// Run it with: node examples/03-uneven-shards.mjs
+// A global batch that does not divide evenly: 53 samples over 8 replicas, and a last batch of 5,
+// which leaves three replicas without samples. Synchronized batch normalization weighs every sample
+// the same, so 8 replicas learn what 1 replica with the whole batch learns, bit for bit, on any
+// number of workers. With local statistics, the number of replicas matters, but the number of
+// workers still does not. Run it with: node examples/03-uneven-shards.mjs
 
 import { nn, optim, synthetic, Trainer } from 'syncbn';
 
@@ -50,7 +50,7 @@ async function train(options) {
   return { ...result, workers };
 }
 
-/** The first replicas have one sample more where the batch does not divide. */
+/** The first replicas have one sample more if the batch does not divide evenly. */
 function shardSizes(batch, replicas) {
   return Array.from({ length: replicas }, (_, i) =>
     Math.floor((batch + replicas - 1 - i) / replicas),

@@ -1,7 +1,7 @@
-// Stops a run in the middle of an epoch, saves it, and goes on from the file, on another number of
-// workers. In the end the weights are, bit for bit, those of a run that was never interrupted:
-// the checkpoint holds weights, running statistics, optimizer state and the place in the epoch.
-// Run it with: node examples/05-checkpoint-and-resume.mjs
+// Stops a run in the middle of an epoch, saves it, and resumes from the file with another number of
+// workers. The final weights equal those of an uninterrupted run, bit for bit: the checkpoint holds
+// weights, running statistics, optimizer state and the position in the epoch. Run it with: node
+// examples/05-checkpoint-and-resume.mjs
 
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ const options = {
 
 const whole = await Trainer.start(options);
 await fit(whole);
-console.log(`in one go         ${whole.weightsHash()}`);
+console.log(`uninterrupted     ${whole.weightsHash()}`);
 await whole.close();
 
 const folder = await mkdtemp(join(tmpdir(), 'syncbn-example-'));
@@ -36,7 +36,7 @@ console.log(`stopped at ${first.step}`.padEnd(18) + first.weightsHash());
 await first.close();
 console.log(`saved, ${(await stat(path)).size} bytes`);
 
-// Only the data and what decides the speed is given; the rest is in the checkpoint.
+// Only the data and the options that affect speed are given; the rest is in the checkpoint.
 const second = await Trainer.resume(path, { data, workers: 1 });
 await fit(second);
 console.log(`resumed           ${second.weightsHash()}`);

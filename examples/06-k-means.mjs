@@ -1,5 +1,5 @@
-// k-means over 4 threads with nothing but collectives: each thread assigns its share of the points,
-// and one all-reduce merges the sums, so that all threads move the centers alike.
+// k-means over 4 threads with collectives only: each thread assigns its share of the points, and
+// one all-reduce merges the sums, so that all threads move the centers in the same way.
 
 import { isMainThread } from 'node:worker_threads';
 import { launch } from 'syncbn/collectives';
@@ -12,7 +12,7 @@ export default function job({ rank, worldSize, group, args: { points } }) {
   const first = Math.floor((rank * count) / worldSize);
   const end = Math.floor(((rank + 1) * count) / worldSize);
   const centers = points.slice(0, 2 * K);
-  // Count, sum of x and sum of y of each cluster, in shared memory: merged where they lie.
+  // Count, sum of x and sum of y of each cluster, in shared memory, merged in place.
   const sums = group.allocate('float64', 3 * K);
   for (;;) {
     sums.fill(0);

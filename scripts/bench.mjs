@@ -1,5 +1,5 @@
 // Runs the benchmarks as plain JavaScript. `--build` as the first argument builds the library
-// before; standard output stays for results. `--node BINARY` runs it all with another Node.
+// first; standard output is only for results. `--node BINARY` runs everything with another Node.
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -8,7 +8,7 @@ import { bundle } from './bundle.mjs';
 const outfile = 'node_modules/.cache/syncbn-bench/main.mjs';
 const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
-/** Takes `--node BINARY` or `--node=BINARY` out of the arguments. */
+/** Removes `--node BINARY` or `--node=BINARY` from the arguments. */
 function takeNode(args) {
   const at = args.findIndex((arg) => arg === '--node' || arg.startsWith('--node='));
   if (at < 0) return { args };
@@ -33,7 +33,7 @@ function whyNotNode(binary) {
   return isNew ? undefined : `it is Node ${version}`;
 }
 
-/** Ends like a program that was started. */
+/** Exits in the same way as the started program. */
 function endLike({ status, signal }) {
   if (signal) process.kill(process.pid, signal);
   process.exitCode = status ?? 1;
@@ -48,7 +48,7 @@ function build() {
 
 function runWith(node, args) {
   const child = spawn(node, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
-  // A terminal sends it to both; the benchmark decides what follows.
+  // A terminal sends it to both processes; the benchmark decides what to do.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill());
   child.on('close', (status, signal) => {

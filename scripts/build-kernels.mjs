@@ -1,6 +1,6 @@
-// Compiles src/kernels/assembly: the kernels of layers into three WASM files with the same exports,
+// Compiles src/kernels/assembly. The layers' kernels become three WASM files with the same exports:
 // plain SIMD128 (`strict`), relaxed SIMD with fused multiply-add (`fast`), and the same with tiles
-// for engines that pack vectors in pairs (`wide`); and those of the collectives into one. All
+// for engines that pack vectors in pairs (`wide`). The collectives' kernels become one file. All
 // import their memory.
 import { mkdirSync } from 'node:fs';
 import asc from 'assemblyscript/asc';

@@ -1,4 +1,4 @@
-// Bundles the campaigns as plain JavaScript and runs them, as scripts/bench.mjs does; threads and
+// Bundles the campaigns as plain JavaScript and runs them, like scripts/bench.mjs; threads and
 // commands that they start are the built ones.
 import { pathToFileURL } from 'node:url';
 import { bundle } from './bundle.mjs';

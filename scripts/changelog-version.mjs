@@ -1,10 +1,10 @@
-// Part of `npm version`: what is under "Unreleased" in CHANGELOG.md becomes the new version with
-// today's date, and CITATION.cff gets both. Nothing unreleased is an error.
+// Part of `npm version`: the section "Unreleased" of CHANGELOG.md becomes the new version with
+// today's date, and CITATION.cff gets both. An empty section is an error.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const version = process.env.npm_package_version;
-if (version === undefined) throw new Error('Run it by `npm version`, which says the version.');
+if (version === undefined) throw new Error('Run it with `npm version`, which sets the version.');
 const date = new Date().toISOString().slice(0, 10);
 const HEADING = '## Unreleased\n';
 

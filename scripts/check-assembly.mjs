@@ -1,6 +1,6 @@
-// Formats and lints the AssemblyScript sources with Biome. Its parser takes no decorators on
-// functions, so it sees a copy in which they are comments. With --write, what Biome changes comes
-// back into the sources.
+// Formats and lints the AssemblyScript sources with Biome. Its parser does not accept decorators on
+// functions, so it gets a copy in which they are comments. With --write, Biome's changes are copied
+// back to the sources.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const isWriting = process.argv.includes('--write');
 const hide = (/** @type {string} */ code) => code.replace(/^(\s*)@(\w+)$/gm, '$1/*@$2*/');
 const show = (/** @type {string} */ code) => code.replace(/^(\s*)\/\*@(\w+)\*\/$/gm, '$1@$2');
 
-/** Biome's configuration of the project, for the copy. */
+/** The project's Biome configuration, for the copy. */
 function configuration() {
   const {
     $schema: _,
@@ -25,10 +25,10 @@ function configuration() {
   } = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'));
   const suspicious = {
     ...linter.rules.suspicious,
-    // In AssemblyScript `==` compares values of one type, and `===` is the same.
+    // In AssemblyScript, `==` compares values of one type, and `===` is the same.
     noDoubleEquals: 'off',
   };
-  // Its imports know no `type`.
+  // AssemblyScript's imports do not support `type`.
   const style = { ...linter.rules.style, useImportType: 'off' };
   return { ...shared, linter: { rules: { ...linter.rules, suspicious, style } } };
 }

@@ -1,5 +1,5 @@
-// The last lines of .ci/run: the failures once more, which commands failed, what was skipped, and
-// `N passed, N failed` over the JSON reports of both suites. Exit code 1 when anything failed or a
+// The last lines of .ci/run: the failures again, which commands failed, what was skipped, and `N
+// passed, N failed` over the JSON reports of both suites. Exit code 1 if anything failed or a
 // report is missing.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -7,7 +7,7 @@ import { stripVTControlCharacters } from 'node:util';
 
 const [folder, ...failedCommands] = process.argv.slice(2);
 
-/** The lines of a message that say what happened, without a diff of many pages. */
+/** The lines of a message that say what happened, without a long diff. */
 const head = (message) => stripVTControlCharacters(message).split('\n').slice(0, 12).join('\n');
 
 let passed = 0;

@@ -1,4 +1,4 @@
-// Writes docs/commands.md from the tables of commands and flags. With --check says whether it is up
+// Writes docs/commands.md from the tables of commands and flags. --check reports whether it is up
 // to date.
 
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,14 +1,14 @@
-// Joins the chunks that tsup has cut, where they are loaded together anyway: Node takes longer to
-// find and open a file than to compile what is in it. esbuild makes a chunk for each set of entries
-// that share code, most of them small; here only the entries listed below count. A chunk imports
-// none that fewer of them load, so that what is joined never imports in a circle.
+// Joins chunks made by tsup that are loaded together anyway: Node takes longer to find and open a
+// file than to compile it. esbuild makes a chunk for each set of entries that share code, and most
+// are small. Only the entries listed below count here. A chunk never imports one that fewer of them
+// load, so joined files have no import cycles.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 
 const DIST = 'dist';
-/** Entries, by the beginnings of their files' names, that load no more than they would alone. */
+/** Entries, by file name prefix, that must load no more than they would alone. */
 const ENTRIES = [
   'cli.js',
   'main-',
@@ -18,9 +18,9 @@ const ENTRIES = [
   'workers/train.js',
   'workers/launch.js',
 ];
-/** Those that share among each other what none of the first loads. */
+/** Entries that may share code that none of the first ones loads. */
 const LATER_ENTRIES = ['start-', 'trainCommand-', 'launchRun-'];
-/** An import as esbuild writes it: its names, if it has any, and the file. */
+/** An import as esbuild writes it: its names, if any, and the file. */
 const IMPORT = /^import (?:\{([^}]*)\} from )?"(\.{1,2}\/[^"]+)";$/gm;
 
 const files = readdirSync(DIST, { recursive: true, encoding: 'utf8' })
@@ -32,7 +32,7 @@ const isChunk = (file) => basename(file).startsWith('chunk-');
 const importsOf = (file) =>
   [...textOf(file).matchAll(IMPORT)].map(([, , path]) => join(dirname(file), path));
 
-/** All that a file loads before it runs. */
+/** All files that a file loads before it runs. */
 function loadedBy(file, found = new Set()) {
   for (const imported of importsOf(file)) {
     if (found.has(imported)) continue;
@@ -42,7 +42,7 @@ function loadedBy(file, found = new Set()) {
   return found;
 }
 
-/** Returns a function that says which of these entries load a chunk; undefined where none does. */
+/** Returns a function that says which of these entries load a chunk; undefined if none does. */
 function bindLoaders(entries) {
   const loaded = entries.map((start) => {
     const entry = files.find((file) => relative(DIST, file).startsWith(start));
@@ -66,17 +66,17 @@ function groupsOf() {
   return [...groups.values()].filter((chunks) => chunks.length > 1);
 }
 
-/** What a name of a chunk is called in the file that the chunk is joined to. */
+/** The name of a chunk's export in the joined file. */
 const joinedName = (chunk, name) => `${name}_${basename(chunk, '.js').slice('chunk-'.length)}`;
 const joinedFile = ([first = '']) => join(DIST, `joined-${basename(first).slice('chunk-'.length)}`);
 
-/** The names that a chunk exports: esbuild lists them at its end. */
+/** The names that a chunk exports, which esbuild lists at its end. */
 function exportsOf(chunk) {
   const [, names = ''] = /^export \{([^}]*)\};$/m.exec(textOf(chunk)) ?? [];
   return names.split(',').flatMap((name) => name.trim().split(' as ').at(-1) || []);
 }
 
-/** The same text with imports from joined files. Lines stay where they are, for the source map. */
+/** The same text with imports from joined files. Lines keep their positions, for the source map. */
 function redirected(file, text, targets) {
   const moved = text.replaceAll(IMPORT, (whole, names, path) => {
     const chunk = join(dirname(file), path);
@@ -91,12 +91,11 @@ function redirected(file, text, targets) {
     return `import {${renamed}} from "${url}";`;
   });
   const lost = [...targets.keys()].find((chunk) => moved.includes(`/${basename(chunk)}"`));
-  if (lost !== undefined)
-    throw new Error(`${file} imports ${lost} in a way that is not known here`);
+  if (lost !== undefined) throw new Error(`${file} imports ${lost} in an unknown way`);
   return moved;
 }
 
-/** Writes the file that some chunks become. */
+/** Writes the file that replaces several chunks. */
 async function writeJoined(chunks, targets) {
   const lines = chunks.map((chunk) => {
     const names = exportsOf(chunk).map((name) => `${name} as ${joinedName(chunk, name)}`);

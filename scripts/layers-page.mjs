@@ -1,8 +1,8 @@
-// The layers of docs/layer-reference.md, each with its fields, from the JSON schema of models.
+// The layers in docs/layer-reference.md, each with its fields, from the JSON schema of models.
 
 const BEGIN = '<!-- layers: npm run schema -->';
 const END = '<!-- end of the layers -->';
-/** Larger bounds are of what can be addressed, and say nothing. */
+/** Larger bounds only limit what is addressable and are not informative. */
 const LARGE = 2 ** 20;
 
 /**

@@ -1,6 +1,6 @@
 // Writes the JSON schema of models, schema/model.schema.json, and the list of layers in
-// docs/layer-reference.md, from the forms and doc comments of the layers. With --check says whether both are
-// up to date.
+// docs/layer-reference.md, from the forms and doc comments of the layers. --check reports whether
+// both are up to date.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -33,7 +33,7 @@ if (process.argv.includes('--check')) {
   }
 }
 
-/** The schema with what the doc comments say. */
+/** The schema with descriptions from the doc comments. */
 function described(/** @type {{ $defs: Record<string, any> }} */ bare) {
   const comments = specComments(join(root, 'src/nn/specs'));
   const $defs = Object.entries(bare.$defs).map(([name, def]) => {
@@ -41,7 +41,7 @@ function described(/** @type {{ $defs: Record<string, any> }} */ bare) {
     if (found === undefined) return [name, def];
     const fields = Object.entries(def.properties).map(([field, json]) => {
       const description = found.fields[field];
-      // Of what stands beside a reference this draft takes no notice.
+      // This draft ignores everything next to a reference.
       const whole = '$ref' in json ? { allOf: [json] } : json;
       return [field, description === undefined ? json : { description, ...whole }];
     });

@@ -1,5 +1,5 @@
-// What the doc comments of src/nn/specs say of layers and their fields, for the JSON schema of
-// models and the page about them. Reads the sources and runs none of them.
+// What the doc comments in src/nn/specs say about layers and their fields, for the JSON schema of
+// models and the page about them. Parses the sources without running them.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -56,7 +56,7 @@ function describe(node) {
   const members = node.members.filter(ts.isPropertySignature);
   const kind = members.find((member) => member.name.getText() === 'kind')?.type;
   const isNamed = kind && ts.isLiteralTypeNode(kind) && ts.isStringLiteral(kind.literal);
-  // Of `kind` the schema says all.
+  // The schema covers `kind` completely.
   const documented = members.filter(
     (member) => member.name.getText() !== 'kind' && commentOf(member) !== '',
   );
@@ -69,7 +69,7 @@ function describe(node) {
 }
 
 /**
- * On one line, links as their names, without what a function throws.
+ * The comment on one line, with links as their names, without what a function throws.
  * @type {(node: ts.Node) => string}
  */
 function commentOf(node) {
@@ -80,7 +80,7 @@ function commentOf(node) {
       .replace(/^\s*\* ?/gm, ' ')
       .replace(/\{@link ([^}]+)\}/g, '`$1`')
       .replace(/\s+/g, ' ')
-      // Of the function alone, and always last.
+      // Concerns only the function, and always comes last.
       .replace(/ ?Throws a `UsageError`.*/, '')
       .replace(/ @example .*/, '')
       .trim()

@@ -1,5 +1,5 @@
-// A plugin of typedoc: `nn` and `optim` list functions by their names alone, and their members get the
-// comments of these functions.
+// A typedoc plugin: `nn` and `optim` list functions only by name, so their members get the comments
+// of these functions.
 
 import { Converter, ReflectionKind } from 'typedoc';
 import ts from 'typescript';

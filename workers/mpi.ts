@@ -1,4 +1,4 @@
-// The thread that speaks MPI for a main thread.
+// The thread that calls MPI for a main thread.
 
 import { serveMpi } from '../src/runtime/mpiThread.ts';
 

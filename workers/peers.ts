@@ -1,4 +1,4 @@
-// The job of launch that normalizes for the experiment `peers`.
+// The launched job that normalizes for the experiment `peers`.
 
 import { normalizeOurs } from '../src/experiments/peers/ours.ts';
 

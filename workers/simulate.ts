@@ -1,4 +1,4 @@
-// The job of launch that measures the machine.
+// The launched job that measures the machine.
 
 import { probe } from '../src/simulate/probe.ts';
 

@@ -9,10 +9,10 @@ import { type Summary, summarize } from '../stats.ts';
 import { fromRoot } from './fromRoot.ts';
 
 export type DType = 'float32' | 'float64';
-/** `shared` comes from group.allocate and is used in place, `private` is an ordinary array. */
+/** `shared` comes from group.allocate and is used in place; `private` is an ordinary array. */
 export type ArrayMemory = 'shared' | 'private';
 
-/** One all-reduce, or with null the barrier. */
+/** One all-reduce; null is the barrier. */
 export type Setting = {
   readonly bytes: number;
   readonly dtype: DType;
@@ -23,8 +23,8 @@ export interface CollectiveArgs {
   readonly settings: readonly Setting[];
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** What a batch of calls should last at least, so that reading the clock does not count; 0 for
-   * single calls. */
+  /** Least duration of a batch of calls, so that reading the clock does not count; 0 for single
+   * calls. */
   readonly targetUs: number;
 }
 
@@ -34,15 +34,15 @@ interface Plan {
   readonly calls: number;
 }
 
-/** What the calls may last before rank 0 says whether to go on. */
+/** Duration of calls before rank 0 decides whether to continue. */
 const ROUND_US = 20_000;
 const WARM_UP: Plan = { batches: 2, calls: 1 };
-/** The first setting warms up so many times as long: the threads and their code are new. */
+/** The first setting warms up this many times as long, since the threads and their code are new. */
 const FIRST_WARM_UPS = 5;
 const MIN_SAMPLES = 3;
-/** Elements of the check repeat after so many, a prime. */
+/** Elements of the check repeat with this period, a prime. */
 const CHECK_PERIOD = 1021;
-/** How late a rank comes to the checked barrier. */
+/** How late a rank enters the checked barrier. */
 const LATE_MS = 2;
 const NS_PER_US = 1000;
 
@@ -58,7 +58,8 @@ export default function job(context: JobContext<CollectiveArgs>): readonly Summa
     else checkSum(group, array);
     const seconds = args.warmUpSeconds * (i === 0 ? FIRST_WARM_UPS : 1);
     const warmUp = repeat({ group, array, plan: WARM_UP, seconds });
-    // A single call is timed with its clock, so the first plan has too few; the second is right.
+    // A single call is timed with its clock reads, so the first plan has too few calls; the second
+    // is right.
     const singleUs = fromRoot(group, group.rank === 0 ? summarize(warmUp).p50 : 0);
     const again = repeat({ group, array, plan: planOf(singleUs, args.targetUs), seconds });
     const callUs = fromRoot(group, group.rank === 0 ? summarize(again).p50 : 0);
@@ -103,7 +104,7 @@ function checkSum(group: Group, array: FloatArray): void {
   }
 }
 
-/** Each rank once comes late: nobody may leave before the last has come. */
+/** Each rank is late once: no other may leave before it has entered. */
 function checkBarrier(group: Group): void {
   const { rank, worldSize } = group;
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
@@ -119,10 +120,9 @@ function checkBarrier(group: Group): void {
   }
 }
 
-/** Come together, one call that is not timed, then the batches; until rank 0 has had enough. All
- * elements are 0, so that their sums stay numbers like any other; the sums are checked before and
- * after.
- * Only rank 0 returns samples, in microseconds a call. */
+/** Enters a barrier and makes one untimed call, then the batches, until rank 0 has enough. All
+ * elements are 0, so that their sums stay normal numbers; the sums are checked before and after.
+ * Only rank 0 returns samples, in microseconds per call. */
 function repeat(run: {
   readonly group: Group;
   readonly array: FloatArray | null;

@@ -1,4 +1,4 @@
-// How the threads of a benchmark agree.
+// Broadcasts a number from rank 0, so that a benchmark's threads agree.
 
 import type { Group } from '../../src/collectives.ts';
 

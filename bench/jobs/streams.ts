@@ -1,5 +1,6 @@
 // What each thread does for the bandwidth limit (bench/streams.ts): streams through its own share
-// of the memory, all threads at the same time. Rank 0's clock, from one barrier to the next.
+// of the memory, simultaneously with all others. Timed with rank 0's clock, from one barrier to the
+// next.
 
 import type { Group, JobContext } from '../../src/collectives.ts';
 import { summarize } from '../stats.ts';
@@ -29,11 +30,11 @@ interface Stream {
 
 /** Shares are whole blocks, in two halves. */
 const SHARE_BYTES = 128;
-/** Passes that last as long as this outweigh the barriers around them. */
+/** Passes of this length outweigh the barriers around them. */
 const TARGET_US = 200;
 const MIN_SAMPLES = 3;
 
-/** Bytes a second for each setting, on rank 0. */
+/** Bytes per second for each setting, on rank 0. */
 export default function job({ group, args }: JobContext<StreamArgs>): readonly number[] {
   const { module, memory, totals, seconds, warmUpSeconds } = args;
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });

@@ -1,4 +1,4 @@
-// A JavaScript library as a peer for training speed: the reference net as near as it comes, one
+// A JavaScript library as a peer for training speed: the closest version of the reference net, one
 // thread, one fixed random batch. Arguments: the library, its main file, the batch. Each line of
 // standard input is a number of seconds to measure; each answer is a JSON line, the first one for
 // the warm-up.
@@ -20,7 +20,8 @@ const CONVOLUTIONS = [
   [32, 1],
 ];
 
-/** Without normalization: a rate of 0.1 would diverge, and infinities are no fair work. */
+/** Without normalization, a rate of 0.1 would diverge, and computing with infinities would not be a
+ * fair comparison. */
 function convnetjsStep(convnetjs) {
   const net = new convnetjs.Net();
   net.makeLayers([
@@ -77,7 +78,7 @@ async function tfjsStep(tf) {
   return () => model.trainOnBatch(images, labels);
 }
 
-/** Milliseconds of each step, for about so long; at least one step. */
+/** Milliseconds of each step, for about this long; at least one step. */
 async function timeSteps(step, durationMs) {
   const durationsMs = [];
   const startMs = performance.now();
@@ -90,7 +91,7 @@ async function timeSteps(step, durationMs) {
   return durationsMs.sort((a, b) => a - b);
 }
 
-// Some libraries greet on standard output, which is for the answers.
+// Some libraries print a greeting on standard output, which is for the answers.
 console.log = console.error;
 console.warn = console.error;
 const module = require(main);

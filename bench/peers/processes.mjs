@@ -1,7 +1,7 @@
 // This library in several processes, one worker each, as a peer for training speed; started by an
-// MPI launcher. Arguments: the net, the norm, replicas, images of each, a file through which the
-// first process, which alone has standard input, tells the others how many steps to train. Each
-// line of input is a number of seconds to measure; each answer is a JSON line.
+// MPI launcher. Arguments: the net, the norm, replicas, images per replica, and a file. Only the
+// first process has standard input; it uses the file to tell the others how many steps to train.
+// Each line of input is a number of seconds to measure; each answer is a JSON line.
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -14,7 +14,7 @@ const replicaBatch = Number(replicaBatchText);
 const batch = replicas * replicaBatch;
 const isFirst = (process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK) === '0';
 const POLL_MS = 5;
-/** A line of orders that ends all. */
+/** A line that ends everything. */
 const END = -1;
 
 const shape = net === 'refnet' ? [28, 28, 1] : [32, 32, 3];
@@ -41,7 +41,7 @@ async function train(steps) {
   return (performance.now() - startMs) / steps;
 }
 
-/** One step brings all processes together, then comes what is timed. */
+/** One step brings all processes together before the timed ones. */
 async function trainTogether(steps) {
   await train(1);
   return train(steps);

@@ -1,8 +1,8 @@
-// Training code of your own on several threads: `launch` runs job.mjs once on every worker, and a
-// synchronized batch normalization and an allReduce are all that they need to train one model
-// together. The run is repeated with 1, 2 and 3 workers: the losses are the same up to the rounding
-// of float32, because batch statistics AND gradients are those of all workers.
-// Run it with: node examples/02-own-training-loop/main.mjs
+// Your own training code on several threads: `launch` runs job.mjs once on every worker. A
+// synchronized batch normalization and an allReduce are all they need to train one model together.
+// The run is repeated with 1, 2 and 3 workers: the losses are equal up to float32 rounding, because
+// batch statistics AND gradients are those of all workers. Run it with: node
+// examples/02-own-training-loop/main.mjs
 
 import { launch } from 'syncbn';
 
@@ -12,7 +12,7 @@ const job = new URL('./job.mjs', import.meta.url);
 
 const runs = [];
 for (const workers of [1, 2, 3]) {
-  // One result for each worker, in rank order; here they all return the same.
+  // One result per worker, in rank order; here they are all equal.
   /** @type {number[][]} */
   const [losses] = await launch(job, { workers, args });
   runs.push({ workers, losses });

@@ -1,7 +1,6 @@
-// A layer of your own in a model: swish.mjs exports a function that returns a layer, and
-// nn.custom(url, options) puts it where it belongs. Its parameters are trained, saved and hashed
-// like all others, and the bits stay the same for any number of workers.
-// Run it with: node examples/04-own-layer/main.mjs
+// Your own layer in a model: swish.mjs exports a function that returns a layer, and nn.custom(url,
+// options) adds it to a model. Its parameters are trained, saved and hashed like all others, and
+// the bits are the same for any number of workers. Run it with: node examples/04-own-layer/main.mjs
 
 import { nn, optim, synthetic, Trainer } from 'syncbn';
 

@@ -2,22 +2,22 @@
 // y = x s(b x), dy/dx = s + b x s (1 - s), dy/db = x^2 s (1 - s), where s(z) = 1 / (1 + exp(-z)).
 // Arrays hold `count` samples, flat and channels last.
 
-/** `start` is the first value of all slopes. */
+/** `start` is the initial value of all slopes. */
 export default function swish({ start }) {
   return {
-    // Each sample is treated alone, so the layer may be given any of them.
+    // Samples are independent, so the layer may be called with any of them.
     perSample: true,
 
     outputShape: (input) => input,
 
-    // As a bias, it has no weight decay, and its gradients are summed in float64.
+    // A bias has no weight decay, and its gradients are summed in float64.
     parameters: (input) => [{ name: 'slope', shape: [input.at(-1)], role: 'bias', init: start }],
 
     forward({ x, y, parameters: { slope } }) {
       for (let i = 0; i < x.length; i++) y[i] = x[i] * sigmoid(slope[i % slope.length] * x[i]);
     },
 
-    // The gradients of parameters are written whole, also where there are no samples.
+    // Parameter gradients must be written completely, even if there are no samples.
     backward({ x, dy, dx, parameters: { slope }, gradients }) {
       gradients.slope.fill(0);
       for (let i = 0; i < x.length; i++) {
@@ -25,7 +25,7 @@ export default function swish({ start }) {
         const s = sigmoid(slope[channel] * x[i]);
         const change = x[i] * s * (1 - s);
         gradients.slope[channel] += dy[i] * x[i] * change;
-        // Nothing before this layer may be in need of dx.
+        // dx is undefined if nothing before this layer needs it.
         if (dx !== undefined) dx[i] = dy[i] * (s + slope[channel] * change);
       }
     },

@@ -1,17 +1,17 @@
-// What every worker runs: a small convolutional net in TensorFlow.js, whose batch normalizations
-// are those of syncbn, with statistics over the shards of all workers. TensorFlow.js differentiates
-// all else; the gradients are summed over the workers, so that all of them make the same step.
+// What every worker runs: a small convolutional net in TensorFlow.js with syncbn's batch
+// normalizations, whose statistics span the shards of all workers. TensorFlow.js differentiates
+// everything else. The gradients are summed over the workers, so all of them make the same step.
 
 import * as tf from '@tensorflow/tfjs';
 import { normsFor, synthetic } from 'syncbn';
 
 const CHANNELS = [8, 16];
 
-/** The values of a tensor as they lie in memory. */
+/** The values of a tensor in memory order. */
 const floats = (tensor) => tensor.dataSync();
 
-/** A batch normalization of syncbn as an operation of TensorFlow.js, which is told its gradient.
- * Both have channels last: an image batch [N, H, W, C] is N H W rows as it lies there. */
+/** A batch normalization of syncbn as an operation of TensorFlow.js with a custom gradient. Both
+ * have channels last: an image batch [N, H, W, C] is N H W rows in memory. */
 function batchNorm(bn, x, weight, bias) {
   const operation = (x, weight, bias) => {
     const parameters = { weight: floats(weight), bias: floats(bias) };
@@ -28,7 +28,7 @@ function batchNorm(bn, x, weight, bias) {
   return tf.customGrad(operation)(x, weight, bias);
 }
 
-/** The net: its variables, alike on all workers, and its logits in training and in evaluation. */
+/** The net: its variables, equal on all workers, and its logits in training and in evaluation. */
 function makeNet(group, classes) {
   const norms = normsFor(group);
   const bns = CHANNELS.map((channels, i) => norms.batchNorm(channels, { name: `bn${i}` }));
@@ -41,7 +41,7 @@ function makeNet(group, classes) {
   const dense = random([16, classes], 0.2, 3);
   const normalize = (i, x, isTraining) => {
     if (isTraining) return batchNorm(bns[i], x, weights[i], biases[i]);
-    // By the running statistics, which training has updated on all workers alike.
+    // Uses the running statistics, which training has updated equally on all workers.
     const parameters = { weight: floats(weights[i]), bias: floats(biases[i]) };
     return tf.tensor(bns[i].evaluate(floats(x), parameters), x.shape);
   };
@@ -57,14 +57,14 @@ function makeNet(group, classes) {
 
 export default async function job({ rank, worldSize, group, args }) {
   const { batch, steps, learningRate, classes, size } = args;
-  tf.enableProdMode(); // no hint at other backends
+  tf.enableProdMode(); // hides hints about other backends
   await tf.setBackend('cpu');
   const shape = [size, size, 1];
   const data = synthetic({ train: batch * 8, test: 120, shape, classes, separation: 0.5, seed: 3 });
   const net = makeNet(group, classes);
   const optimizer = tf.train.momentum(learningRate, 0.9);
 
-  /** Samples `from` up to, not including, `to`. */
+  /** Samples `from` to `to`, exclusive. */
   const take = ({ inputs, targets }, from, to) => {
     const images = tf.tensor(inputs.slice(from * size ** 2, to * size ** 2), [to - from, ...shape]);
     return { images, labels: Int32Array.from(targets.subarray(from, to)) };

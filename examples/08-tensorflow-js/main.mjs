@@ -1,8 +1,8 @@
-// SyncBN for TensorFlow.js: `launch` runs job.mjs on every worker, where `normsFor` gives batch
-// normalizations over all of them, and a custom gradient makes these operations of TensorFlow.js.
-// The run is repeated with 1, 2 and 3 workers on the same batches: losses and accuracy are the same
-// up to the rounding of float32, while batch normalization of each shard alone would differ.
-// Run it with: npm install @tensorflow/tfjs && node examples/08-tensorflow-js/main.mjs
+// SyncBN for TensorFlow.js: `launch` runs job.mjs on every worker, where `normsFor` makes batch
+// normalizations over all of them, and a custom gradient turns these into operations of
+// TensorFlow.js. The run is repeated with 1, 2 and 3 workers on the same batches: losses and
+// accuracy are equal up to float32 rounding, while separate batch normalization of each shard would
+// differ. Run it with: npm install @tensorflow/tfjs && node examples/08-tensorflow-js/main.mjs
 
 import { launch } from 'syncbn';
 
@@ -12,7 +12,7 @@ const job = new URL('./job.mjs', import.meta.url);
 
 const runs = [];
 for (const workers of isSmall ? [1, 2] : [1, 2, 3]) {
-  // One result for each worker, in rank order; here they all return the same.
+  // One result per worker, in rank order; here they are all equal.
   /** @type {{ losses: number[], accuracy: number }[]} */
   const [{ losses, accuracy }] = await launch(job, { workers, args });
   runs.push(losses);

@@ -1,6 +1,6 @@
 // What a checkpoint holds: everything that the rest of a run depends on. The structure is checked
-// against one schema, when it is read and before a file that holds it takes its name; how it lies
-// in a file is in checkpointFile.ts.
+// against one schema, both when it is read and before a new file gets its name. The file layout is
+// in checkpointFile.ts.
 
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
@@ -36,9 +36,9 @@ export interface SpecRecord {
 export interface WrittenBy {
   /** Version of syncbn. */
   readonly library: string;
-  /** The build of the kernels that decides the run's bits, and its hash. */
+  /** The kernel build that decides the run's bits, and its hash. */
   readonly kernels: string;
-  /** The build that ran: `wide` has the bits of `fast`. Absent in files of earlier versions. */
+  /** The build that ran: `wide` has the bits of `fast`. Absent in files from earlier versions. */
   readonly build?: 'fast' | 'strict' | 'wide';
   /** The version of Node, such as `v20.19.0`. */
   readonly node: string;
@@ -46,20 +46,20 @@ export interface WrittenBy {
   readonly engine: string;
 }
 
-/** The loss of a head of the model, and its weight. */
+/** The loss of one of the model's heads, and its weight. */
 export interface SavedHead {
   /** The head's name. */
   readonly name: string;
   /** Its loss, as plain data that is not checked yet. */
   readonly loss: SpecRecord;
-  /** What its loss is multiplied by. */
+  /** Factor that its loss is multiplied by. */
   readonly weight: number;
 }
 
-/** Facts about a run, by names of the caller's choice. */
+/** Facts about a run, under names of the caller's choice. */
 export type CheckpointNote = Readonly<Record<string, string | number | boolean>>;
 
-/** Everything in a checkpoint but its tensors. */
+/** Everything in a checkpoint except its tensors. */
 export interface CheckpointContent {
   /** The same for all checkpoints of a run; absent in files of version 1. */
   readonly runId?: string;
@@ -67,28 +67,29 @@ export interface CheckpointContent {
   readonly writtenBy?: WrittenBy;
   /** The model, as plain data that is not checked yet. */
   readonly model: SpecRecord;
-  /** Tells the run's data from other data. */
+  /** Distinguishes the run's data from other data. */
   readonly data: DatasetDescription;
-  /** What decides what is computed. */
+  /** Settings that decide what is computed. */
   readonly run: {
     readonly loss: SpecRecord;
-    /** Of the heads of the model; absent where it has none. */
+    /** The model's heads; absent if it has none. */
     readonly heads?: readonly SavedHead[];
     readonly optimizer: SpecRecord;
     readonly schedule: SpecRecord;
-    /** The average of the weights that is kept; absent for none. */
+    /** The average of the weights that the run keeps; absent for none. */
     readonly averaging?: SpecRecord;
     /** Patterns of the parameters that do not train; absent for none. */
     readonly freeze?: readonly string[];
-    /** Parameters with a learning rate or weight decay of their own; absent for none. */
+    /** Parameters with their own learning rate or weight decay; absent for none. */
     readonly parameterGroups?: readonly ParameterGroup[];
-    /** By what the optimizer's rate was scaled, which it is already; absent where it was not. */
+    /** How the optimizer's rate was scaled (the saved rate is the scaled one); absent if it was
+     * not. */
     readonly lrScaling?: LrScaling;
     readonly clipNorm: number | null;
-    /** Absent where gradients are not clipped by value. */
+    /** Absent if gradients are not clipped by value. */
     readonly clipValue?: number | null;
     readonly replicas: number;
-    /** Absent in files from before there were grains: one for each replica. */
+    /** Absent in files from before there were grains, which have one per replica. */
     readonly grains?: number;
     readonly globalBatch: number;
     readonly dropLast: boolean;
@@ -98,22 +99,22 @@ export interface CheckpointContent {
     /** Which samples each replica sees; absent for any. */
     readonly shards?: Shards;
     readonly augmentation: AugmentationPlan | null;
-    /** Share or count of the training samples that are held out for validation. */
+    /** Fraction or count of the training samples held out for validation. */
     readonly validationSplit?: number;
     readonly seed: number;
     readonly mode: 'fast' | 'strict';
   };
-  /** How far the run was. */
+  /** Progress of the run. */
   readonly counters: {
     /** Total optimizer steps. */
     readonly step: number;
-    /** Total epochs that the run is to have. */
+    /** Total epochs of the run. */
     readonly epochs: number;
-    /** Sums of the running epoch: loss, correct predictions, samples, those of weight 0; then the
-     * losses of the heads times their weights. */
+    /** Sums of the current epoch: loss, correct predictions, samples, samples of weight 0, then the
+     * heads' losses times their weights. */
     readonly epochSums: readonly number[];
   };
-  /** What the run has decided from its validations; absent before the first one that decides. */
+  /** What the run has decided from its validations; absent before the first decision. */
   readonly monitored?: MonitorState;
   /** What the caller of `save` noted, which decides nothing; absent without. */
   readonly note?: CheckpointNote;
@@ -131,14 +132,14 @@ export interface CheckpointHead extends CheckpointContent {
 
 /** What a checkpoint holds. */
 export interface Checkpoint extends CheckpointContent {
-  /** The state: parameters, running statistics, optimizer state, and the best epoch where it is
+  /** The state: parameters, running statistics, optimizer state, and the best epoch if it is
    * kept. */
   readonly tensors: readonly StateTensor[];
 }
 
 const counts = z.number().int().nonnegative();
 const shape = z.array(counts);
-/** Sums of a run that trains on although its numbers are not finite are not finite either. */
+/** The sums may be non-finite in a run that continues with non-finite numbers. */
 const anyNumber = z.custom<number>((value) => typeof value === 'number', 'expected a number');
 const task = z.union([
   z.strictObject({ kind: z.literal('classification'), classes: counts }),
@@ -277,7 +278,7 @@ export function checkHead(what: string, decoded: unknown): CheckpointHead {
   return check(headSchema, what, decoded);
 }
 
-/** A checkpoint that the caller made or changed, checked as one from a file is. */
+/** Checks a checkpoint that the caller made or changed as strictly as one from a file. */
 export function checkCheckpoint(given: unknown): Checkpoint {
   return checkWhole('checkpoint', given);
 }
@@ -296,7 +297,7 @@ export function checkWhole(what: string, decoded: unknown): Checkpoint {
   return checkpoint;
 }
 
-/** Throws what using the checkpoint would throw, before it takes the place of a usable one. */
+/** Throws the error that using the checkpoint would throw, before it replaces a usable one. */
 export function checkReadable(what: string, head: CheckpointHead): void {
   const { model, run } = checkHead(what, head);
   parseModel(model, `the model of ${what}`);
@@ -306,7 +307,7 @@ export function checkReadable(what: string, head: CheckpointHead): void {
   if (run.averaging !== undefined) parseAveraging(run.averaging);
 }
 
-/** The losses of a run: of the main output, and of the heads. Throws a {@link UsageError}. */
+/** The losses of a run: the main output's and the heads'. Throws a {@link UsageError}. */
 export function savedLosses({
   loss,
   heads,
@@ -317,7 +318,8 @@ export function savedLosses({
   };
 }
 
-/** Whose checkpoint it is. Files of version 1 have no id: what the run computes stands for it. */
+/** The id of the run that a checkpoint belongs to. Files of version 1 have none, so what the run
+ * computes identifies it. */
 export function runIdOf({ runId, model, data, run }: Omit<CheckpointHead, 'tensors'>): string {
   if (runId !== undefined) return runId;
   const text = JSON.stringify([model, data, run]);

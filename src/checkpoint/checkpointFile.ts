@@ -2,9 +2,9 @@
 //   0   8 bytes   89 'SYNCBN' 0a
 //   8   uint32    version, 2        12  uint32  bytes of the structure
 //   16  MessagePack: the structure (CheckpointHead), then zeros up to a multiple of 64
-//   ..  the values of each tensor in the structure's order, each followed by zeros likewise
+//   ..  the values of each tensor in the structure's order, each padded in the same way
 //   end 32 bytes  SHA-256 of all before
-// Values are streamed both ways: neither side holds them a second time.
+// Values are streamed both ways: neither side holds a second copy.
 
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -28,23 +28,24 @@ const VERSION = 2;
 const PREFIX_BYTES = 16;
 const ALIGNMENT = 64;
 const DIGEST_BYTES = 32;
-/** What is copied, hashed and moved at a time. */
+/** The chunk size for copying, hashing and I/O. */
 const CHUNK_BYTES = 4 << 20;
 
 type Values = Float32Array | Float64Array;
 
-/** A checkpoint in a file whose structure is read and checked. Each call opens the file again. */
+/** A checkpoint file with a structure that was read and checked. Each call opens the file again. */
 export interface CheckpointFile {
   readonly head: CheckpointHead;
   /** Reads the values into new arrays. */
   load(): Promise<Checkpoint>;
   /** Reads the values into arrays of their types and lengths, in the structure's order. Throws a
-   * {@link UsageError} when the file is not whole; the arrays are then partly overwritten. */
+   * {@link UsageError} if the file is damaged; the arrays are then partly overwritten. */
   readInto(arrays: readonly Values[]): Promise<void>;
 }
 
-/** Writes a checkpoint: readers see the old file or the new one, never a part. What could not be
- * read again is not written. Throws a {@link UsageError} when the file cannot be written. */
+/** Writes a checkpoint atomically: readers see either the old file or the new one. Refuses a
+ * checkpoint that could not be read again. Throws a {@link UsageError} if the file cannot be
+ * written. */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const what = `checkpoint to write, ${path}`;
   const head = headOf(checkpoint);
@@ -68,14 +69,14 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   await writeWhole(path, what, content, { isRegular: true });
 }
 
-/** Reads a checkpoint with all values. Throws a {@link UsageError} when the file is missing, cut
- * off, damaged or not a checkpoint. */
+/** Reads a checkpoint with all values. Throws a {@link UsageError} if the file is missing,
+ * truncated, damaged or not a checkpoint. */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   return (await openCheckpoint(path)).load();
 }
 
-/** Reads and checks the structure of a checkpoint; its values are read on demand. Throws a
- * {@link UsageError}. */
+/** Reads and checks the structure of a checkpoint; values are read on demand. Throws a {@link
+ * UsageError}. */
 export async function openCheckpoint(path: string): Promise<CheckpointFile> {
   const what = `checkpoint ${path}`;
   return withRegularFile(path, what, async (file, size) => {
@@ -86,7 +87,7 @@ export async function openCheckpoint(path: string): Promise<CheckpointFile> {
   });
 }
 
-/** A file of version 2 is read on demand. */
+/** A file of version 2, read on demand. */
 function streamed(path: string, what: string, head: CheckpointHead): CheckpointFile {
   const readInto = (arrays: readonly Values[]): Promise<void> =>
     withRegularFile(path, what, (file, size) => readValues(what, file, { head, size, arrays }));
@@ -105,7 +106,7 @@ function streamed(path: string, what: string, head: CheckpointHead): CheckpointF
   };
 }
 
-/** A checkpoint that is in memory, as the whole of a file of version 1 is. */
+/** A checkpoint in memory, where files of version 1 are loaded as a whole. */
 export function loaded(checkpoint: Checkpoint): CheckpointFile {
   return {
     head: headOf(checkpoint),
@@ -169,7 +170,7 @@ async function readValues(
   await source.checkEnd();
 }
 
-/** Says what else the file seems to be. */
+/** The error for a file that is not a checkpoint, with what the file seems to be. */
 function notOne(what: string, prefix: Buffer): UsageError {
   if (prefix.equals(MAGIC.subarray(0, prefix.length)))
     return notWhole(what, `${prefix.length} bytes`);
@@ -180,7 +181,7 @@ function notOne(what: string, prefix: Buffer): UsageError {
     given: isJson ? 'a JSON file' : 'another kind of file',
     allowed: 'a checkpoint',
     hint: isJson
-      ? 'a file that --checkpoint wrote; a model goes to --model'
+      ? 'a file that --checkpoint wrote; models belong in --model'
       : 'a file that syncbn wrote',
   });
 }
@@ -204,13 +205,13 @@ function paddedEnd(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** The values as bytes; all supported machines are little-endian. */
+/** The values as bytes. All supported machines are little-endian. */
 function bytesOf(values: Values): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** Writes and hashes by chunks. Values may lie in shared memory, which neither takes: so they go
- * through a buffer of one chunk. */
+/** Writes and hashes in chunks. Values may be in shared memory, which neither the file nor the hash
+ * accepts, so they go through a buffer of one chunk. */
 class HashedSink {
   private readonly file: FileHandle;
   private readonly hash: Hash = createHash('sha256');
@@ -251,7 +252,7 @@ class HashedSink {
   }
 }
 
-/** Reads and hashes by chunks, in order. */
+/** Reads and hashes in chunks, in order. */
 class HashedSource {
   private readonly what: string;
   private readonly file: FileHandle;
@@ -276,7 +277,7 @@ class HashedSource {
     for (let left = length; left > 0; ) left -= (await this.next(left)).length;
   }
 
-  /** Compares the digest that follows. */
+  /** Reads the digest and compares it. */
   async checkEnd(): Promise<void> {
     const expected = await readSome(this.file, this.position, DIGEST_BYTES);
     if (this.hash.digest().equals(expected)) return;

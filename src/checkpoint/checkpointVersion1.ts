@@ -1,5 +1,5 @@
-// Checkpoints of version 1, which are only read: one MessagePack map with typed arrays as extension
-// types, without a checksum.
+// Reads checkpoints of version 1, which are no longer written: one MessagePack map with typed
+// arrays as extension types, without a checksum.
 
 import type { FileHandle } from 'node:fs/promises';
 import { decode, ExtensionCodec, encode } from '@msgpack/msgpack';
@@ -26,7 +26,8 @@ codec.register({
   decode: (bytes) => new Float64Array(copyBytes(bytes, 8)),
 });
 
-/** Whether a file that begins like this is one: a map whose first entry is the format. */
+/** Whether a file that begins like this is of version 1: a map with the format as its first
+ * entry. */
 export function isVersion1(prefix: Buffer): boolean {
   const start = Buffer.from(encode({ format: FORMAT })).subarray(1, prefix.length);
   return prefix.length > start.length && prefix.subarray(1, 1 + start.length).equals(start);
@@ -47,7 +48,7 @@ export async function readVersion1(what: string, file: FileHandle): Promise<Chec
   return checkWhole(what, checkpoint);
 }
 
-/** Decodes MessagePack of any origin: its own size bounds every length in it. */
+/** Decodes untrusted MessagePack: its size bounds every length in it. */
 export function decodeBounded(what: string, bytes: Uint8Array): unknown {
   const limit = bytes.length;
   try {
@@ -68,7 +69,8 @@ export function decodeBounded(what: string, bytes: Uint8Array): unknown {
   }
 }
 
-/** A copy whose length is a whole number of elements: MessagePack's own may be unaligned. */
+/** A copy, since MessagePack's own bytes may be unaligned. Checks that the length is a whole number
+ * of elements. */
 function copyBytes(bytes: Uint8Array, elementBytes: number): ArrayBuffer {
   if (bytes.length % elementBytes !== 0) {
     throw new RangeError(`${bytes.length} bytes are not whole numbers of ${elementBytes} bytes`);

@@ -1,6 +1,6 @@
-// The state of a run for its model with other normalizations: what carries over is taken, what does
-// not starts anew, and a report says which is which and why. The models may differ in nothing but
-// their normalizations (nn/convert/convertNorm.ts).
+// Converts the state of a run to its model with other normalizations: keeps what carries over,
+// initializes the rest, and reports which is which and why. The models may differ only in their
+// normalizations (nn/convert/convertNorm.ts).
 
 import { UsageError } from '../base/errors.ts';
 import { isObject, optionsSchema, parseData, parseOptions } from '../base/parse.ts';
@@ -25,12 +25,12 @@ import { isTensor } from './namedTensor.ts';
 import { alignLayers, type LayerPair } from './normAlignment.ts';
 import type { StateTensor } from './state.ts';
 
-/** A named tensor, as a checkpoint and `trainer.weights()` have them. */
+/** A named tensor, as in checkpoints and `trainer.weights()`. */
 export interface NamedTensor {
   /** `parameter 1.batchNorm.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
    * 1.batchNorm.weight`. */
   readonly name: string;
-  /** What it is: a parameter, a buffer such as running statistics, or optimizer state. */
+  /** Its group: a parameter, a buffer such as running statistics, or optimizer state. */
   readonly group: StateTensor['group'];
   /** Channels last. */
   readonly shape: Shape;
@@ -38,25 +38,25 @@ export interface NamedTensor {
   readonly values: Float32Array | Float64Array;
 }
 
-/** What became of one tensor of a normalization. */
+/** What happened to one tensor of a normalization. */
 export interface CarriedTensor {
-  /** `1.batchNorm` in the new model; in the old one for a tensor that is left out. */
+  /** `1.batchNorm`, as named in the new model; in the old one for a tensor that is left out. */
   readonly layer: string;
   /** `weight`, `runningMean`, `optimizer.0 weight`. */
   readonly tensor: string;
   /** Whether it was taken over. */
   readonly carried: boolean;
-  /** The reason, for people. */
+  /** The reason, for display. */
   readonly why: string;
 }
 
 /** The models that {@link convertState} converts between. */
 export interface StateModels {
-  /** The model that the state is of. */
+  /** The model that the state belongs to. */
   readonly from: LayerSpec;
-  /** The model that it is wanted for. */
+  /** The model to convert the state for. */
   readonly to: LayerSpec;
-  /** Of both models' input. */
+  /** Input shape of both models. */
   readonly inputShape: Shape;
   /** Patterns of the parameters of `to` that do not train, so that they have no optimizer state;
    * default none. */
@@ -64,7 +64,7 @@ export interface StateModels {
 }
 
 const GROUPS = ['parameter', 'buffer', 'optimizer', 'best'];
-const namedTensors = listOf<NamedTensor>('a list of tensors, as checkpoints have it', (given) => {
+const namedTensors = listOf<NamedTensor>('a list of tensors, as in checkpoints', (given) => {
   if (!isObject(given) || !isTensor(given)) return false;
   return typeof given.name === 'string' && GROUPS.includes(given.group as string);
 });
@@ -75,20 +75,20 @@ const modelsSchema = optionsSchema<StateModels>()({
   freeze: listOf<string>('a list of patterns', (item) => typeof item === 'string').exactOptional(),
 });
 
-/** A state for another model, and what became of each tensor. */
+/** A state for another model, and what happened to each tensor. */
 export interface ConvertedState {
   /** Everything that the new model needs, in the order of a checkpoint. */
   readonly tensors: readonly NamedTensor[];
-  /** The tensors of the normalizations. All other layers keep all that they have. */
+  /** What happened to the tensors of normalizations. All other layers keep all their tensors. */
   readonly report: readonly CarriedTensor[];
 }
 
-/** Carries the state of model `from` over to model `to`. Weight and bias carry over wherever both
- * layers have them: by channel, or from each channel to all its positions (layerNorm) and back
- * where all positions are alike. Running statistics carry over between batchNorm, also frozen, and
- * batchRenorm, and from instanceNorm to frozen. Optimizer state goes with its parameter where the
- * shape stays. What has no source has the values of a fresh model. Throws a {@link UsageError}
- * where the models differ in more than their normalizations, or tensors are missing.
+/** Carries the state of model `from` over to model `to`. Weight and bias carry over if both layers
+ * have them: by channel, or from each channel to all its positions (layerNorm), and back if all
+ * positions are equal. Running statistics carry over between batchNorm (also frozen) and
+ * batchRenorm, and from instanceNorm to frozen. Optimizer state follows its parameter if the shape
+ * stays the same. Tensors without a source get the values of a fresh model. Throws a {@link
+ * UsageError} if the models differ in more than their normalizations, or tensors are missing.
  *
  * @example
  * convertState([...trainer.weights().values()], {
@@ -143,8 +143,8 @@ function carryState(state: readonly NamedTensor[], models: Required<StateModels>
   };
 }
 
-/** A checkpoint with other normalizations; what the run knows of inputs and replicas is added to
- * the request. The same checkpoint where nothing changes. `what` names it in errors. */
+/** A checkpoint with other normalizations. The run's input shape and replicas are added to the
+ * request. Returns the same checkpoint if nothing changes. `what` names it in errors. */
 export async function convertCheckpoint(
   what: string,
   saved: Checkpoint,
@@ -163,14 +163,14 @@ export async function convertCheckpoint(
   if (JSON.stringify(to) === JSON.stringify(from)) return { saved, report: [] };
   const freeze = saved.run.freeze ?? [];
   const { tensors, report } = convertState(saved.tensors, { from, to, inputShape, freeze });
-  // What was decided from validations of the model before says nothing of this one.
+  // Decisions from validations of the old model do not apply to the new one.
   const { monitored: _monitored, ...rest } = saved;
   return { saved: { ...rest, model: { ...to }, tensors }, report };
 }
 
 interface Context {
   readonly saved: ReadonlyMap<string, NamedTensor>;
-  /** By the path of the new layer. */
+  /** Pairs of layers, by the path of the new layer. */
   readonly sources: ReadonlyMap<string, LayerPair>;
   readonly tables: readonly (ParameterEntry | BufferEntry)[];
   readonly report: CarriedTensor[];
@@ -180,7 +180,7 @@ function layersOf(graph: Graph): readonly LayerOperation[] {
   return graph.operations.filter((operation) => operation.op === 'layer');
 }
 
-/** The tensor of a new layer: from the old one, or as it starts. */
+/** Makes the tensor of a new layer, from the old one or initialized. */
 function carry(
   context: Context,
   group: 'parameter' | 'buffer',
@@ -205,7 +205,7 @@ function carry(
   }
   const isRunning = group === 'buffer' && tensor !== 'weight' && tensor !== 'bias';
   if (isRunning && !sharesStatistics(from, to!)) {
-    tell(false, `${from.spec.kind} averages those of single samples; starts at ${fresh[0]}`);
+    tell(false, `${from.spec.kind} averages statistics of single samples; starts at ${fresh[0]}`);
     return result;
   }
   const why = fillFrom(fresh, shape, source);
@@ -214,8 +214,8 @@ function carry(
   return result;
 }
 
-/** Optimizer state of a parameter: its own where the parameter kept its shape, else zeros; an
- * average then begins with the parameter as it is now. */
+/** Optimizer state of a parameter: kept if the parameter kept its shape, otherwise zeros. An
+ * average starts from the current parameter. */
 function carrySlot(
   context: Context,
   slot: string,
@@ -233,7 +233,9 @@ function carrySlot(
   else if (isAverage) values.set(parameter.values);
   if (isNorm(to!.spec)) {
     const start = isAverage ? 'its value' : '0';
-    const why = isSame ? 'the same parameter' : `the parameter is another; starts at ${start}`;
+    const why = isSame
+      ? 'the same parameter'
+      : `the parameter is a different one; starts at ${start}`;
     const tensor = `${slot} ${short}`;
     context.report.push({ layer: layerPath, tensor, carried: isSame, why });
   }
@@ -243,12 +245,13 @@ function carrySlot(
 function freshValues(entry: ParameterEntry | BufferEntry): Float32Array | Float64Array {
   if ('initial' in entry) return new Float64Array(entry.length).fill(entry.initial);
   const values = new Float32Array(entry.length);
-  // Every layer but normalizations has a source, and theirs are constants, which need no seed.
+  // Every layer except normalizations has a source, and their initial values are constants, which
+  // need no seed.
   if (entry.init.kind === 'constant') initialize(values, entry.init, 0, 0);
   return values;
 }
 
-/** The tensor of an old layer, whichever group it is in; undefined where the layer has none. */
+/** The tensor of an old layer, in any group; undefined if the layer has none. */
 function sourceOf(context: Context, from: LayerOperation, tensor: string): NamedTensor | undefined {
   const name = `${from.path}.${tensor}`;
   const entry = context.tables.find((candidate) => candidate.name === name);
@@ -264,14 +267,14 @@ function sourceOf(context: Context, from: LayerOperation, tensor: string): Named
 }
 
 /** Whether running statistics mean the same in both layers. Those of an instanceNorm average the
- * variances of single samples, which is what evaluation uses, but not what a batch has. */
+ * variances of single samples. Its evaluation uses these, but they are not what a batch has. */
 function sharesStatistics(from: LayerOperation, to: LayerOperation): boolean {
   const ofSamples = ({ kind }: LayerOperation): boolean => kind.norm?.tracksSamples === true;
   if (!ofSamples(from) || ofSamples(to)) return true;
   return to.kind.norm?.normKind(to.spec) === 'frozenBatchNorm';
 }
 
-/** Fills `values` from a tensor by channel. Returns how, or the reason why it cannot be. */
+/** Fills `values` from a tensor by channel. Returns how it did so, or why it cannot. */
 function fillFrom(
   values: Float32Array | Float64Array,
   shape: Shape,
@@ -289,7 +292,7 @@ function fillFrom(
     return { reason };
   }
   for (let i = 0; i < values.length; i++) values[i] = source.values[i % channels]!;
-  return sizeOf(shape) > channels ? 'each position as its channel' : 'all positions were alike';
+  return sizeOf(shape) > channels ? 'each position from its channel' : 'all positions were equal';
 }
 
 /** Reports the tensors of old normalizations that no new layer has. */
@@ -306,7 +309,7 @@ function reportLost(
       if (layerPath !== from.path) continue;
       const tensor = name.slice(layerPath.length + 1);
       if (to !== undefined && kept.has(`${to.path}.${tensor}`)) continue;
-      const why = to === undefined ? 'the layer is taken out' : `${to.spec.kind} has none`;
+      const why = to === undefined ? 'the layer is removed' : `${to.spec.kind} has none`;
       report.push({ layer: from.path, tensor, carried: false, why });
     }
   }

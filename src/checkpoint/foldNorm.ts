@@ -1,7 +1,7 @@
-// Folds batch normalization into the convolution or linear before it, for inference, where it is an
-// affine map of each channel. With s = weight / sqrt(runningVar + eps) the layer gets W' = W s and
-// b' = (b - runningMean) s + bias, in float64 over all that is folded into it, rounded once.
-// Whether that is good enough for a model is not known here: runtime/exportInference.ts compares.
+// Folds batch normalization into the preceding convolution or linear layer, for inference, if it is
+// an affine map of each channel. With s = weight / sqrt(runningVar + eps), the layer gets W' = W s
+// and b' = (b - runningMean) s + bias. All norms folded into a layer are computed in float64 and
+// rounded once. runtime/exportInference.ts measures whether a model's outputs stay close enough.
 
 import { UsageError } from '../base/errors.ts';
 import { parseData } from '../base/parse.ts';
@@ -27,18 +27,19 @@ import { shapeOption } from '../nn/specs/options.ts';
 import { type LayerSpec, type LeafSpec, mapLeaves } from '../nn/specs/spec.ts';
 import { isTensor } from './namedTensor.ts';
 
-/** Tensors by their names in a model, `0.conv2d.weight`, as `trainer.weights()` has them. */
+/** Tensors by their names in a model, such as `0.conv2d.weight`, like those of
+ * `trainer.weights()`. */
 export type NamedValues = ReadonlyMap<string, NamedValue>;
 
 /** A tensor without its name. */
 export interface NamedValue {
   /** Channels last, without the sample axis. */
   readonly shape: Shape;
-  /** Row-major, as many as the shape says. */
+  /** In row-major order. */
   readonly values: Float32Array | Float64Array;
 }
 
-/** Tensors by name as a caller gives them. */
+/** A caller's tensors by name. */
 export const namedValues = accept<NamedValues>('a Map, such as trainer.weights()', (given) => {
   return given instanceof Map && [...given].every(isNamedTensor);
 });
@@ -51,17 +52,17 @@ function isNamedTensor([name, tensor]: [unknown, unknown]): boolean {
 export interface FoldedModel {
   /** The folded model. */
   readonly model: LayerSpec;
-  /** All tensors of the new model, by their names there. */
+  /** All tensors of the folded model, by name. */
   readonly weights: NamedValues;
   /** Paths in the old model. */
   readonly folded: readonly { readonly layer: string; readonly into: string }[];
-  /** The normalizations that stay. */
+  /** Normalizations that were not folded, and why. */
   readonly left: readonly { readonly layer: string; readonly why: string }[];
 }
 
 type TargetSpec = Conv1dSpec | Conv2dSpec | ConvTranspose2dSpec | LinearSpec;
 
-/** A layer that others are folded into. */
+/** A layer that norms are folded into. */
 interface Target {
   readonly operation: LayerOperation;
   readonly spec: TargetSpec;
@@ -69,12 +70,11 @@ interface Target {
   readonly bias: Float64Array;
 }
 
-/** The model as evaluation computes it, without the normalizations that can be folded: those that
- * normalize by running statistics (batchNorm, also frozen; batchRenorm; instanceNorm that tracks
- * them) and whose input is the output of a convolution, transposed or not, or of a linear that no
- * other layer reads. Standardized
- * weights that are folded into become plain ones. The rest stays and is named in `left`. Throws a
- * {@link UsageError} where a tensor is missing.
+/** The model as evaluation computes it, without the normalizations that can be folded. These use
+ * running statistics (batchNorm, also frozen; batchRenorm; instanceNorm that tracks them), and are
+ * the only reader of a convolution, transposed or not, or of a linear layer. Standardized weights
+ * become plain ones when a norm is folded into them. All other normalizations stay and are listed
+ * in `left`. Throws a {@link UsageError} if a tensor is missing.
  *
  * @example
  * foldBatchNorm(model, trainer.weights(), [8, 8, 1])
@@ -88,7 +88,7 @@ export function foldBatchNorm(
   parseData(namedValues, weights, 'weights of foldBatchNorm');
   parseData(shapeOption, inputShape, 'inputShape of foldBatchNorm');
   const graph = buildGraph(model, inputShape);
-  /** What makes each value, as far as something can be folded into it. */
+  /** The layer that makes each value, if something can be folded into it. */
   const makers = new Map<ValueId, Target | LayerOperation>();
   const targets = new Map<string, Target>();
   const folded: { layer: string; into: string }[] = [];
@@ -111,7 +111,7 @@ export function foldBatchNorm(
   return { ...rebuild(model, graph, { weights, targets, gone }), folded, left };
 }
 
-/** Why a normalization stays; undefined when it can be folded. */
+/** Why a normalization cannot be folded; undefined if it can. */
 function obstacleOf(
   spec: LeafSpec,
   maker: Target | LayerOperation | undefined,
@@ -119,10 +119,11 @@ function obstacleOf(
   const { kind } = spec;
   if (!usesRunningStatistics(spec)) {
     return isNorm(spec) && traitsOf(spec).usesRunningStatistics !== undefined && 'sync' in spec
-      ? 'it has no running statistics and evaluates by those of the batch'
-      : `${kind} evaluates by the statistics of each sample`;
+      ? 'it has no running statistics and evaluates with those of the batch'
+      : `${kind} evaluates with the statistics of each sample`;
   }
-  if (maker === undefined) return 'its input is not the output of a convolution or linear alone';
+  if (maker === undefined)
+    return 'its input is not the output of a convolution or linear layer that it alone reads';
   return undefined;
 }
 
@@ -153,7 +154,7 @@ function isStandardized(spec: TargetSpec): boolean {
   return 'weightStandardization' in spec && spec.weightStandardization;
 }
 
-/** As nn/layers/weightStandardization.ts, in float64. */
+/** Like nn/layers/weightStandardization.ts, in float64. */
 export function standardize(weight: Float64Array, outputs: number): void {
   const fanIn = weight.length / outputs;
   for (let o = 0; o < outputs; o++) {
@@ -166,7 +167,7 @@ export function standardize(weight: Float64Array, outputs: number): void {
   }
 }
 
-/** Applies a normalization by running statistics to what a layer puts out. */
+/** Applies a normalization with running statistics to a layer's weight and bias. */
 function applyNorm(target: Target, operation: LayerOperation, weights: NamedValues): void {
   const { spec, path } = operation;
   if (!usesRunningStatistics(spec)) return;
@@ -190,7 +191,7 @@ function applyNorm(target: Target, operation: LayerOperation, weights: NamedValu
   }
 }
 
-/** The model without the layers that are gone, and its tensors. */
+/** The model without the folded layers, and its tensors. */
 function rebuild(
   model: LayerSpec,
   graph: Graph,

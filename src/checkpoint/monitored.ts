@@ -1,15 +1,15 @@
-// What a run has decided from its validations, as its checkpoints keep it, so that a resumed run
-// decides the same. The weights of the best epoch are tensors beside those of the run.
+// What a run has decided from its validations, as checkpoints keep it, so that a resumed run
+// decides the same. The weights of the best epoch are tensors next to the run's own.
 
 import * as z from 'zod';
 import { type BestEpoch, MONITORS, VALIDATION_SPLITS } from '../optim/monitor.ts';
 import type { PlateauState } from '../optim/plateau.ts';
 
-/** Absent parts were not asked for yet. */
+/** Parts are absent until a fit asks for them. */
 export interface MonitorState {
   /** The best epoch so far; absent before the first validation. */
   readonly best?: BestEpoch;
-  /** Where a plateau schedule is; absent for other schedules. */
+  /** The state of a plateau schedule; absent for other schedules. */
   readonly plateau?: PlateauState;
 }
 

@@ -1,10 +1,10 @@
-// What a caller's named tensor must be before anything is read from it.
+// Checks a caller's named tensor before anything is read from it.
 
 import { isObject } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
 import { shapeOption } from '../nn/specs/options.ts';
 
-/** Whether it has a shape, and the values that the shape asks for. */
+/** Whether it has a shape, and as many values as the shape requires. */
 export function isTensor(given: unknown): boolean {
   if (!isObject(given)) return false;
   const { shape, values } = given;

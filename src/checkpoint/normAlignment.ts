@@ -1,22 +1,22 @@
-// Which layer of one model is which of another that differs from it in nothing but normalizations:
-// walks both in the order in which they run, branch by branch.
+// Matches the layers of two models that differ only in their normalizations. Walks both in
+// execution order, branch by branch.
 
 import { UsageError } from '../base/errors.ts';
 import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
 import { type LayerSpec, visitModel } from '../nn/specs/spec.ts';
 
-/** A layer in both models, or in one. */
+/** A layer in both models, or in only one. */
 export interface LayerPair {
   readonly from: LayerOperation | undefined;
   readonly to: LayerOperation | undefined;
 }
 
-/** A layer, or what leads from branch to branch. */
+/** A layer, or a marker between branches. */
 type Token = LayerOperation | string;
 
 /** The pairs of layers, in order. Throws a {@link UsageError} that names the first layers that
- * differ in more than being other normalizations. */
+ * differ in more than their normalization. */
 export function alignLayers(
   models: { readonly from: LayerSpec; readonly to: LayerSpec },
   layers: { readonly from: readonly LayerOperation[]; readonly to: readonly LayerOperation[] },
@@ -97,7 +97,7 @@ function differing(from: Token | undefined, to: Token | undefined): UsageError {
   return new UsageError({
     what: `models to convert between, at ${show(from)}`,
     given: show(to),
-    allowed: 'models that differ in nothing but their normalizations',
-    hint: 'the model that convertNorm makes of the old one',
+    allowed: 'models that differ only in their normalizations',
+    hint: 'the model that convertNorm makes from the old one',
   });
 }

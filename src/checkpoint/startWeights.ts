@@ -1,5 +1,5 @@
-// A run that starts from given weights, by the names of the model's tensors: all of them, or those
-// that fit; a report says which is which. Where they come from is in interop/weightsSource.ts.
+// Starts a run from given weights, by the names of the model's tensors: all of them, or those that
+// fit. A report says which is which. interop/weightsSource.ts reads the weights.
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape } from '../base/shape.ts';
@@ -9,16 +9,16 @@ import { type StateTensor, weightName } from './state.ts';
 
 /** Weights to start from. */
 export interface StartWeights {
-  /** Names them in errors. */
+  /** The name of the weights in errors. */
   readonly what: string;
   readonly tensors: NamedValues;
-  /** Whether all have to fit. */
+  /** Whether all weights must fit. */
   readonly isStrict: boolean;
 }
 
-/** Copies weights over the parameters and buffers of a state, and says what became of each tensor.
- * Throws a {@link UsageError}, before anything is copied, where all have to fit and one is missing,
- * is left over or has another shape; else where none fits. */
+/** Copies weights over the parameters and buffers of a state, and reports what happened to each
+ * tensor. Throws a {@link UsageError} before anything is copied: with `isStrict`, if a tensor is
+ * missing, left over or of another shape; otherwise, if none fits. */
 export function takeWeights(
   state: readonly StateTensor[],
   { what, tensors, isStrict }: StartWeights,
@@ -38,7 +38,7 @@ export function takeWeights(
   }
   for (const name of tensors.keys()) {
     if (targets.has(name)) continue;
-    report.push({ ...placeOf(name), carried: false, why: 'left out: the model has none' });
+    report.push({ ...placeOf(name), carried: false, why: 'left out: not in the model' });
   }
   checkFit(what, report, isStrict);
   for (const take of fitting) take();
@@ -48,7 +48,7 @@ export function takeWeights(
 const SAME = 'the same values';
 
 function whyNew(given: Shape | undefined, shape: Shape): string {
-  if (given === undefined) return 'new: the weights have none';
+  if (given === undefined) return 'new: not in the weights';
   return `new: the weights have ${showShape(given)}, the model ${showShape(shape)}`;
 }
 
@@ -58,7 +58,7 @@ function placeOf(name: string): Pick<CarriedTensor, 'layer' | 'tensor'> {
   return { layer: name.slice(0, Math.max(0, dot)), tensor: name.slice(dot + 1) };
 }
 
-/** Tensors that an error lists at most. */
+/** The most tensors that an error lists. */
 const SHOWN_TENSORS = 3;
 
 function checkFit(what: string, report: readonly CarriedTensor[], isStrict: boolean): void {
@@ -70,9 +70,9 @@ function checkFit(what: string, report: readonly CarriedTensor[], isStrict: bool
   const more = wrong.length > shown.length ? ` and ${wrong.length - shown.length} more` : '';
   throw new UsageError({
     what,
-    problem: `${isNone ? 'fit the model nowhere' : 'do not fit the model'}: ${listed}${more}`,
+    problem: `${isNone ? 'fit no tensor of the model' : 'do not fit the model'}: ${listed}${more}`,
     hint: isNone
-      ? 'weights of a model whose layers have the same places and shapes'
+      ? 'weights of a model whose layers have the same positions and shapes'
       : 'strictWeights: false (--weights-partial) to take what fits',
   });
 }

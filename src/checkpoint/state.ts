@@ -1,5 +1,5 @@
-// The state of a run as main sees it: named tensors in the arena that start, are saved, restored
-// and hashed in one fixed order. Padding between tensors is not part of it.
+// The state of a run as the main thread sees it: named tensors in the arena, which are initialized,
+// saved, restored and hashed in one fixed order. Padding between tensors is not part of it.
 
 import { createHash, type Hash } from 'node:crypto';
 import { InvariantError } from '../base/errors.ts';
@@ -14,10 +14,10 @@ import { initControlWords } from '../sync/words.ts';
 
 /** A tensor of the state. */
 export interface StateTensor {
-  /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
-   * 0.conv2d.weight`, and of the best epoch `best parameter 0.conv2d.weight`. */
+  /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0 0.conv2d.weight`;
+   * of the best epoch, `best parameter 0.conv2d.weight`. */
   readonly name: string;
-  /** What it is: a parameter, a buffer, optimizer state, or a tensor of the best epoch. */
+  /** Its group: a parameter, a buffer, optimizer state, or a tensor of the best epoch. */
   readonly group: 'parameter' | 'buffer' | 'optimizer' | 'best';
   /** Channels last. */
   readonly shape: Shape;
@@ -25,7 +25,7 @@ export interface StateTensor {
   readonly values: Float32Array | Float64Array;
 }
 
-/** All tensors of the state, as views of the arena: parameters, buffers, optimizer state of the
+/** All tensors of the state, as views of the arena: parameters, buffers, and optimizer state of the
  * parameters that train. */
 export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonly StateTensor[] {
   const { regions, parameters, config } = plan;
@@ -51,7 +51,7 @@ export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonl
   return tensors;
 }
 
-/** Prepares the control words for the workers of a plan, none of which has started. */
+/** Prepares the control words for the workers of a plan before any of them starts. */
 export function prepareWords({ regions, config }: RunPlan, memory: WebAssembly.Memory): void {
   initControlWords(viewOf(memory, regions.control.words), config.workers, {
     timeoutMs: config.timeoutMs,
@@ -106,7 +106,7 @@ export function weightsOf(tensors: readonly StateTensor[]): readonly StateTensor
   return tensors.filter(({ group }) => group === 'parameter' || group === 'buffer');
 }
 
-/** The same over all of the state. */
+/** The same over the whole state. */
 export function hashState(tensors: readonly StateTensor[]): string {
   const hash = createHash('sha256');
   for (const { name, values } of tensors) {
@@ -116,7 +116,7 @@ export function hashState(tensors: readonly StateTensor[]): string {
   return hash.digest('hex');
 }
 
-/** Adds values to a hash, which refuses shared memory and 2 GiB at a time: so it gets copies of
+/** Adds values to a hash. A hash refuses shared memory and 2 GiB at once, so it gets copies of
  * pieces. */
 export function hashValues(hash: Hash, values: StateTensor['values'], pieceBytes = 2 ** 24): void {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -1,51 +1,51 @@
-// What a dataset is: two splits of samples, channels last, with the statistics that normalize them.
-// Checks the samples of a split; what is said of them is checked in checkDataset.ts.
+// The dataset type: two splits of samples, channels last, with the statistics that normalize them.
+// Checks the samples of a split; checkDataset.ts checks the other fields.
 
 import { UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { showLabelAt, type Task, targetSize } from './task.ts';
 
-/** How inputs are stored: bytes (value / 255 is what the statistics speak of) or float32. */
+/** How inputs are stored: bytes (statistics refer to value / 255) or float32. */
 export type InputType = 'u8' | 'f32';
 
 /** The samples of one split. */
 export interface Split {
-  /** How many samples there are. */
+  /** Number of samples. */
   readonly count: number;
   /** count * sizeOf(inputShape) values, channels last. */
   readonly inputs: Uint8Array | Float32Array;
-  /** Classification: one class index per sample. Segmentation: count * sizeOf(targetShape) of
-   * them. Regression: count * sizeOf(targetShape) floats, in
-   * standardized units where the task has a mean and std. A class of -100 stands for none; a loss
-   * that leaves such samples or pixels out says so (`ignoreIndex` of cross-entropy). */
+  /** For classification, one class index per sample; for segmentation, count * sizeOf(targetShape)
+   * class indexes. For regression, count * sizeOf(targetShape) floats, in standardized units if the
+   * task has a mean and std. Class -100 means no class; a loss leaves such samples or pixels out if
+   * it says so (`ignoreIndex` of cross-entropy). */
   readonly targets: Int32Array | Float32Array;
-  /** How much each sample counts in the loss, at least 0; default all alike. The loss of a step is
-   * the weighted mean over its global batch, that of an evaluation over the split, and samples of
-   * weight 0 count in no accuracy. */
+  /** Each sample's weight in the loss, at least 0; default: all equal. A step's loss is the
+   * weighted mean over its global batch, an evaluation's over the split. Accuracy does not count
+   * samples of weight 0. */
   readonly weights?: Float32Array;
-  /** Where each sample is from, such as a hospital or a camera: one whole number from 0 per sample.
-   * Only shards `by-domain` of training samples look at it. */
+  /** The origin of each sample, such as a hospital or a camera: one integer from 0 per sample. Used
+   * only by `by-domain` shards, for training samples. */
   readonly domains?: Int32Array;
 }
 
-/** Samples to train and test with, as plain data. `fromArrays` and `openDataset` make them; one
- * that is made by hand is checked where it is used. */
+/** Samples to train and test with, as plain data. `fromArrays` and `openDataset` make datasets; one
+ * built by hand is checked where it is used. */
 export interface Dataset {
-  /** For people. */
+  /** Name for display. */
   readonly name: string;
-  /** One sample: `[H, W, C]` for images, `[F]` for vectors. */
+  /** Shape of one sample: `[H, W, C]` for images, `[F]` for vectors. */
   readonly inputShape: Shape;
-  /** `uint8` for bytes, `float32` for everything else. */
+  /** `u8` for bytes, `f32` for everything else. */
   readonly inputType: InputType;
-  /** What is to be learned. */
+  /** What to learn. */
   readonly task: Task;
-  /** Of the classes, in their order, where the data says them. */
+  /** Names of the classes, in order, if the data has them. */
   readonly classNames?: readonly string[];
   /** What was subtracted from each channel before its values were rounded to float32: an input in
-   * the data's own units is stored value + shift. Absent where inputs are stored as they are. */
+   * the data's own units is stored value + shift. Absent if nothing was subtracted. */
   readonly shift?: readonly number[];
-  /** Sentences on how it was read, said when a run starts. */
+  /** Sentences on how the data was read, shown when a run starts. */
   readonly notices?: readonly string[];
   /** Mean of each channel (last axis), in units of the stored value; a byte counts as byte /
    * 255. */
@@ -58,12 +58,12 @@ export interface Dataset {
   readonly test: Split;
 }
 
-/** What is known of data without its samples. */
+/** What is known about data without its samples. */
 export type DataFields = Omit<Dataset, 'train' | 'test'>;
 
 const MAX_DOMAINS = 65536;
 
-/** Throws a UsageError that says what is wrong with the samples of a split. */
+/** Throws a UsageError that names the first problem with a split's samples. */
 export function checkSplit(what: string, data: DataFields, split: Split): void {
   const { inputShape, inputType, task } = data;
   checkStorage(`inputs of ${what}`, split.inputs, {
@@ -132,7 +132,7 @@ function checkLabels(
     throw new UsageError({
       what: `${showLabelAt(task, i)} in ${what}`,
       given: label,
-      allowed: `a class from 0 to ${classes - 1}, or ${NO_CLASS} where there is none`,
+      allowed: `a class from 0 to ${classes - 1}, or ${NO_CLASS} for none`,
     });
   }
 }

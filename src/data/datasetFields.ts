@@ -1,5 +1,5 @@
-// The fields of a dataset that a caller made: that they are there and of their types. Whether they
-// fit together is checked in dataset.ts.
+// The fields of a caller's dataset: checks that they exist and have the right types. dataset.ts
+// checks whether they fit together.
 
 import * as z from 'zod';
 import { isObject, parseData } from '../base/parse.ts';
@@ -39,7 +39,7 @@ const task = accept<object>(TASKS, (given) => {
   return shape.safeParse(given.targetShape).success && isUnits(given.mean) && isUnits(given.std);
 });
 
-/** Those that say what a dataset is of. */
+/** The fields that describe a dataset. */
 export const datasetFields = {
   name: text,
   inputShape: shape,

@@ -1,5 +1,5 @@
-// A dataset from arrays of the program: typed arrays, or plain ones in any nesting. Shapes are read
-// off the nesting; what numbers mean, and how they are kept, is as in npy files (parts.ts).
+// Makes a dataset from a program's arrays: typed arrays, or plain ones with any nesting, which
+// gives the shapes. Numbers have the same meaning as in npy files (parts.ts).
 
 import { UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
@@ -28,37 +28,35 @@ export type NestedNumbers = NumberArray | readonly number[] | readonly NestedNum
 
 /** The options of {@link fromArrays}. */
 export interface ArraysOptions {
-  /** A row for each sample, [N, F], [N, H, W] (one channel) or [N, H, W, C], channels last; or
-   * flat, sample after sample. Bytes (Uint8Array) are kept as bytes, which normalization takes as
-   * byte / 255; everything else becomes float32. */
+  /** One row per sample, [N, F], [N, H, W] (one channel) or [N, H, W, C], channels last; or flat,
+   * sample after sample. Bytes (Uint8Array) stay bytes, which normalization treats as byte / 255;
+   * everything else becomes float32. */
   readonly inputs: NestedNumbers;
-  /** One for each sample. Classes: whole numbers from 0 in plain arrays or arrays of integers, or
-   * one-hot rows; with `classes` also masks [N, H, W], a class for each pixel, -100 where there is
-   * none. Regression: all others, and all of a Float32Array or Float64Array; [N] or
-   * [N, D], standardized. */
+  /** One target per sample. Classes: integers from 0 in plain arrays or integer arrays, or one-hot
+   * rows; with `classes`, also masks [N, H, W], a class per pixel, -100 for none. Regression:
+   * everything else, including every Float32Array or Float64Array; [N] or [N, D], standardized. */
   readonly targets: NestedNumbers;
-  /** Of one sample, for flat inputs; default: what the nesting says, of flat inputs
-   * [length / N]. */
+  /** Shape of one sample, for flat inputs. Default: from the nesting; for flat inputs, [length /
+   * N]. */
   readonly inputShape?: Shape;
-  /** How many classes there are; default: the largest target + 1. Targets of any type are classes
-   * then. */
+  /** Number of classes; targets of any type are then classes. Default: the largest target + 1. */
   readonly classes?: number;
-  /** Test samples, as `inputs` and `targets`. */
+  /** Test samples, in the same form as `inputs`. Default: no test samples. */
   readonly testInputs?: NestedNumbers;
   /** The targets of `testInputs`. Needed with these; default none. */
   readonly testTargets?: NestedNumbers;
-  /** In place of these: a share (below 1) or a count of the samples, drawn by `seed`, each class by
-   * its share. Default: no test samples. */
+  /** Used in place of these: a fraction (below 1) or a count of the samples, drawn by `seed`,
+   * stratified by class. Default: no test samples. */
   readonly testSplit?: number;
-  /** Of `testSplit`; default 1. */
+  /** Seed of `testSplit`; default 1. */
   readonly seed?: number;
-  /** Whether targets of a regression are standardized, as inputs are. Default true. */
+  /** Whether to standardize regression targets, like inputs. Default true. */
   readonly standardizeTargets?: boolean;
-  /** For people; default `arrays`. */
+  /** Name for display; default `arrays`. */
   readonly name?: string;
 }
 
-/** Samples of volumes have four axes, and there is that of the samples. */
+/** Volumes have four axes, plus the sample axis. */
 const MOST_AXES = 5;
 
 const numbers = anything<NestedNumbers>('a list or typed array of numbers, one entry a sample');
@@ -77,7 +75,7 @@ const schema = optionsSchema<ArraysOptions>()({
   name: text.exactOptional(),
 });
 
-/** A dataset from arrays; its statistics are those of the training samples, by channel. Throws a
+/** A dataset from arrays; its statistics are those of the training samples, per channel. Throws a
  * {@link UsageError} that names what does not fit.
  *
  * @example
@@ -130,7 +128,7 @@ export function fromArrays(options: ArraysOptions): Dataset {
 interface Flat {
   readonly shape: readonly number[];
   readonly values: Uint8Array | Float32Array | Float64Array;
-  /** Whether they are whole numbers from 0, in arrays that do not say otherwise. */
+  /** Whether they are integers from 0, in arrays that may hold other numbers. */
   readonly areWhole: boolean;
 }
 
@@ -139,7 +137,7 @@ function partOf(
   givenInputs: NestedNumbers,
   givenTargets: NestedNumbers,
   options: Pick<ArraysOptions, 'inputShape' | 'classes'> & {
-    /** Whether targets are classes; default: what they look like. */
+    /** Whether targets are classes; default: judged by their values. */
     readonly isClass?: boolean;
   },
 ): Part {
@@ -147,7 +145,7 @@ function partOf(
   const [inputsName, targetsName] = names.map((name) => `${name} of fromArrays`);
   const inputs = flatOf(inputsName!, givenInputs);
   const targets = flatOf(targetsName!, givenTargets);
-  // Flat inputs of no known shape are as many samples as there are targets.
+  // Flat inputs without a shape are split into as many samples as there are targets.
   const rest = inputs.shape.slice(1);
   const nested = rest.length === 2 ? [...rest, 1] : rest;
   const perSample = inputShape ?? (rest.length > 0 ? nested : undefined);
@@ -168,7 +166,7 @@ function partOf(
       what: `${targetsName}`,
       given: `${targets.shape[0]} targets for ${inputs.values.length} input values`,
       allowed: perSample === undefined ? 'as many values for each' : `one for each of ${count}`,
-      hint: 'inputShape, where inputs are flat',
+      hint: 'inputShape, if inputs are flat',
     });
   }
   const isMask = classes !== undefined && targets.shape.length === 3;
@@ -179,7 +177,7 @@ function partOf(
   return { count, inputShape: shape, targetShape, inputs: inputs.values, targets: kept };
 }
 
-/** All numbers of a nesting. Throws a {@link UsageError} where it is ragged or has other values. */
+/** All numbers of a nesting. Throws a {@link UsageError} if it is ragged or has other values. */
 function flatOf(what: string, given: NestedNumbers): Flat {
   const shape: number[] = [];
   let first: unknown = given;
@@ -204,7 +202,7 @@ function flatOf(what: string, given: NestedNumbers): Flat {
   return { shape, values, areWhole: !saysFloat && values.every((value) => isWhole(value)) };
 }
 
-/** Collects the rows of numbers of a nesting of this shape. */
+/** Collects the rows of numbers from a nesting of this shape. */
 function gather(
   what: string,
   given: unknown,
@@ -218,7 +216,7 @@ function gather(
     throw new UsageError({
       what: `${what}${path}`,
       given: isRow ? `${given.length} values` : showValue(given),
-      allowed: length === undefined ? 'arrays of numbers' : `${length} values, as in the first`,
+      allowed: length === undefined ? 'arrays of numbers' : `${length} values, like the first`,
     });
   }
   if (isNumbers(given)) {
@@ -255,7 +253,7 @@ function isWhole(value: number): boolean {
   return Number.isInteger(value) && value >= 0;
 }
 
-/** Masks may have pixels of no class. */
+/** Masks may have pixels without a class. */
 function classesOf(what: string, values: Flat['values'], isMask: boolean): Int32Array {
   const wrong = values.findIndex((value) => !isWhole(value) && !(isMask && value === NO_CLASS));
   if (wrong < 0) return Int32Array.from(values);

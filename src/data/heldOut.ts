@@ -1,16 +1,16 @@
-// Which training samples are held out, for validation or as a test split: a share or a count of
-// them, drawn by seed, by class where there are classes, so that both parts have the same mixture.
+// Chooses training samples to hold out, for validation or as a test split: a fraction or a count,
+// drawn by the seed and stratified by class, so that both parts have the same mixture.
 
 import { UsageError } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import type { Dataset } from './dataset.ts';
 
-/** Samples by their targets. */
+/** Samples grouped by their targets. */
 interface Labeled extends Pick<Dataset, 'task'> {
   readonly train: { readonly count: number; readonly targets: ArrayLike<number> };
 }
 
-/** How many of `total` samples are held out: a share below 1, or from 1 on a count. Throws a
+/** How many of `total` samples to hold out: a fraction below 1, or a count from 1 on. Throws a
  * {@link UsageError} that names `what` unless both parts have a sample. */
 export function countHeldOut(what: string, total: number, asked: number): number {
   const count = asked < 1 ? Math.round(asked * total) : asked;
@@ -23,8 +23,8 @@ export function countHeldOut(what: string, total: number, asked: number): number
   });
 }
 
-/** Marks `count` of the training samples with 1: drawn by seed, of each class its share (largest
- * remainders, Hamilton's method). */
+/** Marks `count` of the training samples with 1, drawn by the seed; each class contributes its
+ * share (largest remainders, Hamilton's method). */
 export function drawHeldOut(dataset: Labeled, count: number, seed: number): Uint8Array {
   const isHeldOut = new Uint8Array(dataset.train.count);
   const groups = groupsOf(dataset);
@@ -42,7 +42,7 @@ export function drawHeldOut(dataset: Labeled, count: number, seed: number): Uint
   return isHeldOut;
 }
 
-/** The samples of each class, in their order, then those of none; all of them where there are no
+/** The samples of each class, in order, then those without a class. One group if there are no
  * classes. */
 function groupsOf({ task, train }: Labeled): readonly (readonly number[])[] {
   const classes = task.kind === 'classification' ? task.classes : 0;
@@ -54,7 +54,7 @@ function groupsOf({ task, train }: Labeled): readonly (readonly number[])[] {
   return groups;
 }
 
-/** How many samples of each class are held out. */
+/** How many samples of each class to hold out. */
 function quotas(
   groups: readonly (readonly number[])[],
   total: number,

@@ -1,5 +1,5 @@
-// Which data a run is of, in plain data for checkpoints. Data is the same when its content is: all
-// values of both splits, their shapes, the task and the statistics. Names are for people.
+// Identifies a run's data, as plain data for checkpoints. Data is the same if its content is: all
+// values of both splits, their shapes, the task and the statistics. Names are only for display.
 
 import { assertSame } from '../base/errors.ts';
 import { fnv1a } from '../base/fnv.ts';
@@ -9,19 +9,19 @@ import type { InputType, Split } from './dataset.ts';
 import { type Task, targetSize } from './task.ts';
 import { weightedSplits } from './weighted.ts';
 
-/** Plain data that tells datasets apart; stored in checkpoints. */
+/** Plain data that distinguishes datasets; stored in checkpoints. */
 export interface DatasetDescription {
-  /** A name or the last part of a folder, never a path. Not compared. */
+  /** A name or the last part of a folder, never a whole path. Not compared. */
   readonly name: string;
-  /** Of a sample, channels last. */
+  /** Shape of a sample, channels last. */
   readonly inputShape: readonly number[];
   /** The type of the inputs. */
   readonly inputType: InputType;
   /** What is learned. */
   readonly task: Task;
-  /** What is subtracted from each channel in float64; absent where nothing is. */
+  /** What was subtracted from each channel in float64; absent for nothing. */
   readonly shift?: readonly number[];
-  /** Of each channel, over the training samples, after the shift. */
+  /** Mean of each channel, over the training samples, after the shift. */
   readonly mean: readonly number[];
   /** The standard deviation of each channel. */
   readonly std: readonly number[];
@@ -29,28 +29,28 @@ export interface DatasetDescription {
   readonly countTrain: number;
   /** Test samples. */
   readonly countTest: number;
-  /** The splits whose samples have weights; absent where none has. */
+  /** The splits whose samples have weights; absent if none has. */
   readonly weighted?: readonly ('train' | 'test')[];
-  /** FNV-1a over the bytes of the first training sample and its target: all that there is in
+  /** FNV-1a over the bytes of the first training sample and its target: the only hash in
    * checkpoints without a {@link contentHash}. */
   readonly checksum: number;
-  /** 128 bits over everything here but the name, and over all values of both splits. */
+  /** 128 bits over all fields here except the name, and over all values of both splits. */
   readonly contentHash?: string;
 }
 
 const WORD_BYTES = 4;
-/** Of the words that are hashed side by side. */
+/** Size of the words that are hashed together. */
 export const PART_BYTES = 16;
 
-/** What a checkpoint keeps of its data, so that it can be compared with the data of a later run.
- * Reads every value: about 30 ms for the 55 MB of MNIST. */
+/** The description of data that a checkpoint keeps, to compare it with a later run's data. Reads
+ * every value: about 30 ms for the 55 MB of MNIST. */
 export function describeDataset(dataset: TrainingData): DatasetDescription & {
   readonly contentHash: string;
 } {
   const { name, inputShape, task } = dataset;
   const fields = fieldsOf(dataset);
   const hash = new ContentHash(dataset);
-  // Samples in chunks are not read for it, and have no first one that could be compared.
+  // Chunked samples are not read for this, so there is no first one to compare.
   if (isChunked(dataset)) {
     return { name, ...fields, checksum: 0, contentHash: dataset.contentHash ?? hash.hex() };
   }
@@ -79,8 +79,8 @@ function fieldsOf(data: TrainingData): Omit<DatasetDescription, 'name' | 'checks
   };
 }
 
-/** What distinguishes data from that of a checkpoint, for a message; undefined when it is the
- * same. Without a stored hash all that is stored counts, except for the name. */
+/** How data differs from a checkpoint's, for a message; undefined if it is the same. Without a
+ * stored hash, all stored fields except the name are compared. */
 export function dataDifference(
   given: DatasetDescription,
   saved: DatasetDescription,
@@ -96,8 +96,8 @@ export function dataDifference(
   }
   const content = ({ name }: DatasetDescription): string => `the content of ${name}`;
   return {
-    given: `${content(given)}, which has changed or is of other data of the same shapes`,
-    saved: `that of ${saved.name} as it was`,
+    given: `${content(given)}, which was changed or is other data of the same shapes`,
+    saved: `the original content of ${saved.name}`,
   };
 }
 
@@ -141,7 +141,7 @@ function showTask({ task }: DatasetDescription): string {
 }
 
 function showUnits(mean: readonly number[] | undefined, std: readonly number[] = []): string {
-  if (mean === undefined) return 'targets as they are';
+  if (mean === undefined) return 'targets unchanged';
   return `targets standardized by mean ${mean.join(', ')} and std ${std.join(', ')}`;
 }
 
@@ -159,26 +159,26 @@ function checksumOf({ inputs, targets }: Split, inputLength: number, targetLengt
 }
 
 /** Four lanes of multiply, xor and shift over the words of the content, three times as fast as
- * SHA-1: it finds changes, and is no protection against forgery. Multipliers and final mix are
+ * SHA-1. It detects changes, but does not protect against forgery. Multipliers and final mix are
  * those of MurmurHash3 and xxHash32. */
 export class ContentHash {
   private readonly lanes = new Int32Array([1, 2, 3, 4]);
-  /** Of the array that is being added: its bytes so far, and those that make no word. */
+  /** The state of the current array: its bytes so far, and those that do not fill a word yet. */
   private bytes = 0;
   private rest = new Uint8Array(WORD_BYTES);
 
-  /** Begins with all that is said of data but its name and samples. */
+  /** Starts with all fields of the data except its name and samples. */
   constructor(data: TrainingData) {
     this.add(Buffer.from(JSON.stringify(fieldsOf(data))));
   }
 
-  /** Adds values, and how many bytes they have. */
+  /** Adds values, and their byte count. */
   add(values: Uint8Array | Int32Array | Float32Array): void {
     this.addPart(values);
     this.endParts();
   }
 
-  /** Adds a part of an array: all but the last have a multiple of {@link PART_BYTES}. */
+  /** Adds a part of an array. All but the last must have a multiple of {@link PART_BYTES}. */
   addPart(values: Uint8Array | Int32Array | Float32Array): void {
     const { buffer, byteOffset, byteLength } = values;
     assertSame('bytes of the parts before', this.bytes % PART_BYTES, 0);
@@ -201,7 +201,7 @@ export class ContentHash {
 
   hex(): string {
     const { lanes } = this;
-    // Twice around, so that each lane depends on all.
+    // Two rounds, so that each lane depends on all.
     for (let i = 0; i < 2 * lanes.length; i++) {
       const at = i % lanes.length;
       lanes[at] = finalMix(lanes[at]! ^ lanes[(at + lanes.length - 1) % lanes.length]!);

@@ -1,5 +1,5 @@
-// Data for a model that was trained on other data: its samples in the units of the model. Inputs
-// are normalized as those that the model learned from, whatever their own statistics are.
+// Converts data for a model that was trained on other data to the model's units. Inputs are
+// normalized with the statistics of the model's training data, not with their own.
 
 import { UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
@@ -9,8 +9,8 @@ import type { DataForm } from './placeholder.ts';
 import { toDataUnits } from './targets.ts';
 import type { Task } from './task.ts';
 
-/** One split of a dataset as a model takes it. Throws a {@link UsageError} where inputs or targets
- * are of another shape or type, and for more classes than the model has. */
+/** One split of a dataset in the form that a model takes. Throws a {@link UsageError} if inputs or
+ * targets have another shape or type, or if there are more classes than the model has. */
 export function matchingSplit(model: DataForm, given: Dataset, splitName: 'train' | 'test'): Split {
   const inputs = matchingInputs(model, given, splitName);
   if (!isTaskOf(model.task, given.task)) {
@@ -20,7 +20,7 @@ export function matchingSplit(model: DataForm, given: Dataset, splitName: 'train
   return { ...split, inputs, targets: matchingTargets(model.task, given.task, split.targets) };
 }
 
-/** The inputs of one split, likewise. */
+/** The inputs of one split, converted in the same way. */
 export function matchingInputs(
   model: DataForm,
   given: Dataset,
@@ -35,7 +35,7 @@ export function matchingInputs(
   if (inputs instanceof Uint8Array || (shift ?? []).join() === (model.shift ?? []).join()) {
     return inputs;
   }
-  // Differences from a shift become differences from that of the model.
+  // Differences from the data's shift become differences from the model's.
   const channels = model.mean.length;
   const by = Float64Array.from(model.mean, (_, c) => (shift?.[c] ?? 0) - (model.shift?.[c] ?? 0));
   return inputs.map((value, i) => value + by[i % channels]!);
@@ -45,11 +45,11 @@ function mismatch(part: string, { name }: Dataset, given: string, wanted: string
   return new UsageError({
     what: `${part} of ${name}`,
     given,
-    allowed: `${wanted}, as the model takes them`,
+    allowed: `${wanted}, as the model requires`,
   });
 }
 
-/** Whether a model of one task can be measured by targets of another: they may have fewer
+/** Whether a model of one task can be evaluated on targets of another, which may have fewer
  * classes. */
 function isTaskOf(model: Task, given: Task): boolean {
   const sizes = (task: Task): string =>
@@ -65,7 +65,7 @@ function showTask(task: Task): string {
   return `${masks}${task.classes} classes`;
 }
 
-/** Targets of a regression in the units in which the model learned them. */
+/** Regression targets in the units that the model learned. */
 function matchingTargets(model: Task, own: Task, targets: Split['targets']): Split['targets'] {
   if (model.kind !== 'regression' || own.kind !== 'regression') return targets;
   const unitsOf = ({ mean, std }: typeof model): string => JSON.stringify([mean, std]);

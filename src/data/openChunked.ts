@@ -1,4 +1,4 @@
-// The door to packed sets that are larger than memory.
+// Opens packed sets that are larger than memory.
 
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
 import { text, wholeNumber } from '../base/values.ts';
@@ -6,7 +6,7 @@ import type { ChunkedDataset } from './chunked/chunkedDataset.ts';
 
 /** The options of {@link openChunked}. */
 export interface ChunkedOptions {
-  /** As {@link ChunkedDataset.window}. */
+  /** Same as {@link ChunkedDataset.window}. */
   readonly window?: number;
   /** Training samples that are read, drawn from chunks all over the set: the same ones every time,
    * but not those of `limitTrain`. Default all. */
@@ -18,9 +18,8 @@ const schema = optionsSchema<ChunkedOptions>()({
   limit: wholeNumber(1).exactOptional(),
 });
 
-/** Opens a set that `syncbn pack` has made, for a trainer to read while it needs it. Throws a
- * UsageError where the folder is not such a set; what is wrong with a chunk is found when it is
- * read.
+/** Opens a set that `syncbn pack` has made. A trainer reads it during the run. Throws a UsageError
+ * if the folder is not such a set; damaged chunks are detected when they are read.
  *
  * @example
  * const data = await openChunked('./photos-64', { window: 50_000 });

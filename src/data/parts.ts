@@ -1,5 +1,5 @@
-// Inputs and targets as arrays, of files or of a program, before it is known how a run keeps them:
-// what they mean, and the dataset of two parts of them.
+// Inputs and targets as arrays, from files or from a program, before they are converted to a run's
+// form: what they mean, and the dataset of two parts of them.
 
 import { UsageError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
@@ -13,17 +13,17 @@ import { byteStatistics, floatStatistics } from './statistics.ts';
 import { oneHotClasses, standardTargets } from './targets.ts';
 import type { Task } from './task.ts';
 
-/** The samples of one split, before it is known how a run keeps them. */
+/** The samples of one split, before they are converted to a run's form. */
 export interface Part {
   readonly count: number;
   readonly inputShape: readonly number[];
-  /** Of one sample; [1] for class indices, too, and [H, W] for masks. */
+  /** Shape of one target; [1] for class indexes, too, and [H, W] for masks. */
   readonly targetShape: readonly number[];
   readonly inputs: Uint8Array | Float32Array | Float64Array;
   readonly targets: Int32Array | Float32Array | Float64Array;
 }
 
-/** The dataset of two parts that are alike, with the statistics of the first. */
+/** The dataset of two parts with the same form, with the statistics of the first. */
 export function datasetOf(
   name: string,
   train: Part,
@@ -49,7 +49,7 @@ function kindOf(values: Part['inputs'] | Part['targets']): 'integers' | 'floats'
   return values instanceof Uint8Array || values instanceof Int32Array ? 'integers' : 'floats';
 }
 
-/** The inputs of both splits as a run stores them, and what belongs to them. */
+/** The inputs of both splits in a run's form, and their metadata. */
 function inputsOf(
   train: Part,
   test: Part,
@@ -88,7 +88,7 @@ function shiftNotices(shift: readonly number[] | undefined): readonly string[] {
   ];
 }
 
-/** The targets of both splits as a run stores them, and what is to be learned. */
+/** The targets of both splits in a run's form, and the task. */
 function targetsOf(
   train: Part,
   test: Part,
@@ -133,14 +133,14 @@ function targetsOf(
   return { ...standard, task: { ...task, mean, std }, notices: [] };
 }
 
-/** What errors call the inputs or targets of both splits. */
+/** How errors name the inputs or targets of both splits. */
 interface PartNames {
   readonly train: string;
   readonly test: string;
   readonly where: string;
 }
 
-/** Throws a {@link UsageError} unless both parts have the same shapes and kinds of numbers. */
+/** Throws a {@link UsageError} unless both parts have the same shapes and number types. */
 export function checkAlike(
   train: Part,
   test: Part,
@@ -161,18 +161,18 @@ export function checkAlike(
 
 function checkSame(what: string, found: readonly number[], wanted: readonly number[]): void {
   if (showShape(found) === showShape(wanted)) return;
-  const allowed = `${showShape(wanted)}, as for training`;
+  const allowed = `${showShape(wanted)}, like the training samples`;
   throw new UsageError({ what, given: showShape(found), allowed });
 }
 
-/** The largest of numbers from 0; 0 of none. */
+/** The largest of numbers from 0; 0 for none. */
 export function largest(values: Int32Array): number {
   let most = 0;
   for (const value of values) if (value > most) most = value;
   return most;
 }
 
-/** Both parts of samples, of which `count` are drawn for the second. */
+/** Splits samples into two parts; the second gets `count` drawn ones. */
 export function splitPart(
   whole: Part,
   count: number,
@@ -191,7 +191,7 @@ export function splitPart(
   return { train: takeRows(whole, indicesOf(0)), test: takeRows(whole, indicesOf(1)) };
 }
 
-/** The samples with these indices. */
+/** The samples with these indexes. */
 export function takeRows(part: Part, indices: Int32Array): Part {
   const { inputs, targets, inputShape, targetShape } = part;
   return {

@@ -1,16 +1,16 @@
-// Data for runs that have none: a plan has to have a sample to train on.
+// Data for runs that have none, since a plan needs a sample to train on.
 
 import { sizeOf } from '../base/shape.ts';
 import type { Dataset, Split } from './dataset.ts';
 import { targetSize } from './task.ts';
 
-/** What data is of, without samples. */
+/** The form of data, without samples. */
 export type DataForm = Pick<
   Dataset,
   'inputShape' | 'inputType' | 'task' | 'shift' | 'mean' | 'std'
 >;
 
-/** One training sample of zeros, and these test samples; default none. */
+/** One training sample of zeros, and the given test samples; default none. */
 export function placeholderData(name: string, form: DataForm, test?: Split): Dataset {
   const { inputShape, inputType, task, shift, mean, std } = form;
   const splitOf = (count: number): Split => {

@@ -1,6 +1,6 @@
-// Mean and standard deviation of each channel over a whole split, for data that brings none along.
-// Biased (divided by n), as the constants published for MNIST and CIFAR-10 are. Bytes are summed as
-// whole numbers, so their statistics are exact up to the last rounding.
+// Mean and standard deviation of each channel over a whole split, for data without given
+// statistics. Biased (divided by n), like the published constants of MNIST and CIFAR-10. Bytes are
+// summed as integers, so their statistics are exact up to the final rounding.
 
 export interface ChannelStatistics {
   readonly mean: readonly number[];
@@ -10,15 +10,15 @@ export interface ChannelStatistics {
 const BYTE_RANGE = 255;
 
 /** Statistics of bytes (as byte / 255), channels last. Sums of 2^37 bytes (137 GB) and of their
- * squares stay below 2^53, where float64 holds whole numbers exactly; n sum(x^2) - sum(x)^2 is made
- * of big integers. A channel that never changes gets std 1, so that it normalizes to 0. */
+ * squares stay below 2^53, the limit for exact integers in float64; n sum(x^2) - sum(x)^2 is
+ * computed with big integers. A constant channel gets std 1, so that it normalizes to 0. */
 export function byteStatistics(values: Uint8Array, channels: number): ChannelStatistics {
   const sums = new ByteSums(channels);
   sums.add(values);
   return sums.statistics();
 }
 
-/** The same of values that come part by part, each a number of pixels. */
+/** The same for values that arrive in parts, each with a number of pixels. */
 export class ByteSums {
   private readonly sums: Float64Array;
   private readonly squares: Float64Array;
@@ -53,8 +53,8 @@ export class ByteSums {
   }
 }
 
-/** Statistics of floats, channels last, in float64 and two passes: the mean first, then the
- * squared deviations from it, corrected by their sum (Chan, Golub and LeVeque 1983). Std 1 for
+/** Statistics of floats, channels last, in float64 and two passes: the mean first, then the squared
+ * deviations from it, corrected by their sum (Chan, Golub and LeVeque 1983). Std 1 for
  * constants. */
 export function floatStatistics(
   values: Float32Array | Float64Array,
@@ -73,7 +73,7 @@ export function floatStatistics(
   }
   const std = Array.from(squares, (sum, c) => {
     const variance = (sum - (rest[c]! * rest[c]!) / n) / n;
-    // The mean of equal values may be rounded, which leaves a variance that is none.
+    // The mean of equal values may be rounded, which would give a false variance.
     return variance > 0 && !isConstant(values, channels, c) ? Math.sqrt(variance) : 1;
   });
   return { mean: [...mean], std };

@@ -1,4 +1,4 @@
-// Fewer training samples of a dataset, or two parts of them. Statistics and test split stay.
+// Fewer training samples of a dataset, or two parts of them. Statistics and the test split stay.
 
 import { checkInteger } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
@@ -8,9 +8,8 @@ import { drawHeldOut } from './heldOut.ts';
 import { drawRows, limitStream, rows } from './rows.ts';
 import { targetSize } from './task.ts';
 
-/** The same dataset with `count` training samples, drawn from all of them with equal chances and
- * kept in their order: the same ones every time. Throws a UsageError when count is below 1 or above
- * what there is.
+/** The same dataset with `count` training samples, drawn uniformly and kept in order; always the
+ * same ones. Throws a UsageError if count is below 1 or above the number of training samples.
  *
  * @example
  * limitTrain(synthetic(), 100)
@@ -22,9 +21,9 @@ export function limitTrain(dataset: Dataset, count: number): Dataset {
   return { ...dataset, train: pick(dataset, drawRows(train.count, count, limitStream())) };
 }
 
-/** The same dataset with its first `count` training samples only; nothing is copied. For data in
- * random order: of data that is sorted by class, they are of one class. Throws a UsageError as
- * {@link limitTrain} does.
+/** The same dataset with only its first `count` training samples; nothing is copied. Meant for data
+ * in random order: if data is sorted by class, they are all of the first classes. Throws a
+ * UsageError like {@link limitTrain}.
  *
  * @example
  * firstTrain(synthetic(), 100)
@@ -42,8 +41,8 @@ export function firstTrain(dataset: Dataset, count: number): Dataset {
   return { ...dataset, train };
 }
 
-/** The training samples without `count` of them, and those ({@link drawHeldOut}); all are copies in
- * their order. */
+/** The training samples without `count` of them, and those `count` ({@link drawHeldOut}); both are
+ * copies in order. */
 export function holdOut(
   dataset: Dataset,
   count: number,

@@ -1,11 +1,11 @@
-// What there is in a dataset, counted: for people who look at data before they train on it.
+// Counts what is in a dataset, for people who look at data before they train on it.
 
 import { channelsOf, type Shape } from '../base/shape.ts';
 import type { Dataset, InputType, Split } from './dataset.ts';
 import { dataNotices } from './notices.ts';
 import type { Task } from './task.ts';
 
-/** A class, by its samples; of masks by its pixels. */
+/** A class, with its sample counts; for masks, pixel counts. */
 export interface ClassSurvey {
   readonly label: number;
   readonly name?: string;
@@ -13,7 +13,7 @@ export interface ClassSurvey {
   readonly test: number;
 }
 
-/** Values of the training split, in the units of the data: of bytes as byte / 255. */
+/** Values of the training split in the data's units; bytes as byte / 255. */
 export interface ValueSurvey {
   readonly mean: number;
   readonly std: number;
@@ -22,7 +22,7 @@ export interface ValueSurvey {
   readonly isConstant: boolean;
 }
 
-/** How the classes follow each other: in order, each in one run, or mixed. */
+/** The order of the classes: ascending, each in one run, or mixed. */
 export type LabelOrder = 'sorted' | 'grouped' | 'mixed';
 
 export interface DataSurvey {
@@ -32,25 +32,25 @@ export interface DataSurvey {
   readonly task: Task;
   readonly train: number;
   readonly test: number;
-  /** By channel (last axis) of the inputs. */
+  /** Per channel (last axis) of the inputs. */
   readonly channels: readonly ValueSurvey[];
-  /** By value of a target; none of classes. */
+  /** Per value of a target; empty for classes. */
   readonly targets: readonly ValueSurvey[];
-  /** None of a regression. */
+  /** Empty for a regression. */
   readonly classes: readonly ClassSurvey[];
-  /** Labels that no training sample has. */
+  /** Labels without training samples. */
   readonly missingClasses: readonly number[];
   /** Samples or pixels without a class. */
   readonly noClass: { readonly train: number; readonly test: number };
-  /** Of the training samples, of a classification. */
+  /** Order of the training samples, for a classification. */
   readonly labelOrder?: LabelOrder;
-  /** What else should be known. */
+  /** Other findings. */
   readonly notices: readonly string[];
 }
 
 const BYTE_RANGE = 255;
 
-/** Counts what there is. */
+/** Surveys a dataset. */
 export function surveyDataset(data: Dataset): DataSurvey {
   const { name, inputShape, inputType, task, train, test, classNames } = data;
   const isRegression = task.kind === 'regression';
@@ -116,7 +116,7 @@ interface Range {
   readonly std: number;
 }
 
-/** By value of a row. */
+/** Ranges of each value in a row. */
 function rangesOf(values: Split['inputs'] | Split['targets'], size: number): readonly Range[] {
   const min = new Float64Array(size).fill(Infinity);
   const max = new Float64Array(size).fill(-Infinity);

@@ -1,6 +1,6 @@
-// Targets of a regression in the units that a model can learn, and predictions back in those of the
-// data: each target value is standardized, (target - mean) / std, as inputs are. Float targets that
-// are one-hot rows are class indices.
+// Regression targets in units that a model can learn, and predictions back in the data's units.
+// Each target value is standardized, (target - mean) / std, like the inputs. Float targets that are
+// one-hot rows become class indexes.
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
@@ -12,15 +12,15 @@ import type { Task } from './task.ts';
 type Floats = Float32Array | Float64Array;
 
 export interface StandardTargets {
-  /** Over the training targets, for each value of a target. */
+  /** Over the training targets, for each target value. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly train: Float32Array;
   readonly test: Float32Array;
 }
 
-/** Targets of `size` values each, standardized in float64 and rounded once. A value that never
- * changes gets std 1. */
+/** Targets of `size` values each, standardized in float64 and rounded once. A constant value gets
+ * std 1. */
 export function standardTargets(train: Floats, test: Floats, size: number): StandardTargets {
   const { mean, std } = floatStatistics(train, size);
   const standard = (values: Floats): Float32Array =>
@@ -29,8 +29,9 @@ export function standardTargets(train: Floats, test: Floats, size: number): Stan
 }
 
 /** The dataset with its targets standardized by their mean and standard deviation over the training
- * split, which its task keeps: the loss is then in standardized units, predictions are in those of
- * the data. Throws a {@link UsageError} for classes, and for targets that are standardized.
+ * split, which are stored in its task. The loss is then in standardized units, predictions are in
+ * the data's. Throws a {@link UsageError} for classes, and for targets that are already
+ * standardized.
  *
  * @example
  * standardizeTargets(
@@ -45,7 +46,7 @@ export function standardizeTargets(dataset: Dataset): Dataset {
     throw new UsageError({ what, given: 'classes', allowed: 'a dataset for regression' });
   }
   if (task.mean !== undefined) {
-    throw new UsageError({ what, given: 'standardized targets', allowed: 'targets as they were' });
+    throw new UsageError({ what, given: 'standardized targets', allowed: 'the original targets' });
   }
   const size = sizeOf(task.targetShape);
   const made = standardTargets(train.targets as Float32Array, test.targets as Float32Array, size);
@@ -57,7 +58,7 @@ export function standardizeTargets(dataset: Dataset): Dataset {
   };
 }
 
-/** Turns outputs, [n, outputs], from standardized units to those of the data, in place. */
+/** Converts outputs, [n, outputs], from standardized units to the data's, in place. */
 export function toDataUnits(task: Task, outputs: Float32Array): Float32Array {
   if (task.kind !== 'regression' || task.mean === undefined || task.std === undefined) {
     return outputs;
@@ -70,8 +71,8 @@ export function toDataUnits(task: Task, outputs: Float32Array): Float32Array {
   return outputs;
 }
 
-/** The classes of one-hot rows: at least two columns, each row a single 1 among zeros. Undefined
- * where any row is something else. */
+/** The classes of one-hot rows: at least two columns, each row a single 1 among zeros. Undefined if
+ * any row is something else. */
 export function oneHotClasses(
   values: Floats | Int32Array,
   columns: number,

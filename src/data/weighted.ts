@@ -1,8 +1,8 @@
-// Which samples of a dataset have weights, as descriptions of it say.
+// Which splits of a dataset have weights, for descriptions of it.
 
 import { isChunkedSplit, type TrainingData } from './chunked/chunkedDataset.ts';
 
-/** The splits that have weights; no field where none has. */
+/** The splits that have weights; no field if none has. */
 export function weightedSplits({ train, test }: Pick<TrainingData, 'train' | 'test'>): {
   readonly weighted?: readonly ('train' | 'test')[];
 } {

@@ -1,7 +1,7 @@
-// A short diagnosis of a user's own model: trains it for a bounded number of steps with local,
-// synchronized and group normalization, from the same seed on the same batches, reads what the
-// shards' statistics differ by, and hands the numbers to doctorAdvice.ts. The trainings take turns
-// in windows, so that a machine that is slow for a while is slow for all.
+// A short diagnosis of a user's own model: trains it for a limited number of steps with local,
+// synchronized and group normalization, from the same seed on the same batches, measures how much
+// the shards' statistics differ, and passes the numbers to doctorAdvice.ts. The trainings alternate
+// in windows, so that a slow phase of the machine affects all of them.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { medianOf } from '../base/median.ts';
@@ -28,23 +28,24 @@ import {
 export const DEFAULT_DOCTOR_STEPS = 120;
 export const DEFAULT_BUDGET_SECONDS = 60;
 
-/** Steps from one look at the statistics to the next; windows are multiples of it. */
+/** Steps between snapshots of the statistics; windows are multiples of it. */
 const SNAPSHOT_EVERY = 5;
-/** Turns of each training, the first of which warms up and is not timed. */
+/** Windows of each training; the first one warms up and is not timed. */
 const WINDOWS = 8;
-/** Standard errors of an accuracy are about 1 % then, and an evaluation stays short. */
+/** The standard error of an accuracy is then about 1 %, and an evaluation stays short. */
 const MAX_TEST_SAMPLES = 2000;
 /** Training batches over which population statistics are measured before an evaluation. */
 const POPULATION_BATCHES = 10;
 
 export interface DoctorOptions {
-  /** Data, model, optimizer, replicas and the rest; `norm` and `diagnosticsEvery` are replaced. */
+  /** Data, model, optimizer, replicas and other options; `norm` and `diagnosticsEvery` are
+   * replaced. */
   readonly trainer: TrainerOptions;
   /** Optimizer steps with each normalization, at least 10; default 120. */
   readonly steps?: number;
-  /** Time for the training in all; fewer steps are made where it does not last. Default 60. */
+  /** Total training time. If it runs out, fewer steps are made. Default 60. */
   readonly budgetSeconds?: number;
-  /** Is told after each turn how many steps each training has done, of how many. */
+  /** Called after each window with the completed and the planned steps of each training. */
   readonly onProgress?: (done: number, steps: number) => void;
 }
 
@@ -52,18 +53,18 @@ export interface Diagnosis {
   readonly replicas: number;
   readonly replicaBatch: number;
   readonly workers: number;
-  /** Steps that each training did, and those that were asked for. */
+  /** Steps that each training completed, and those requested. */
   readonly steps: number;
   readonly askedSteps: number;
   readonly budgetSeconds: number;
-  /** Of the training. */
+  /** Total training time. */
   readonly seconds: number;
   readonly layers: readonly DiagnosedLayer[];
   readonly variants: readonly MeasuredVariant[];
   readonly advice: Advice;
 }
 
-/** A training and what was seen of it so far. */
+/** A training and its measurements so far. */
 interface Patient {
   readonly norm: DoctorNorm;
   readonly trainer: Trainer;
@@ -72,8 +73,8 @@ interface Patient {
   trainLoss: number;
 }
 
-/** Diagnoses the batchNorms of a model on its data, as far as they train; other normalizations stay
- * in all trainings what they are. Throws a {@link UsageError} for a model without any, fewer than 2
+/** Diagnoses those batchNorms of a model that train, on its data; other normalizations stay the
+ * same in all trainings. Throws a {@link UsageError} for a model without any, fewer than 2
  * replicas, or shards with one value per channel. */
 export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
   const steps = checkInteger('steps', options.steps ?? DEFAULT_DOCTOR_STEPS, 2 * SNAPSHOT_EVERY);
@@ -101,7 +102,7 @@ export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
   }
 }
 
-/** What is known of a normalization before anything runs. */
+/** Facts about a normalization that are known before anything runs. */
 interface NormFacts {
   readonly layer: string;
   readonly samples: number;
@@ -110,7 +111,7 @@ interface NormFacts {
   readonly groupValues: number;
 }
 
-/** Starts the trainings, puts each in `patients` at once, and returns the normalizations. */
+/** Starts the trainings, adds each to `patients` immediately, and returns the normalizations. */
 async function startPatients(
   patients: Patient[],
   options: TrainerOptions,
@@ -132,7 +133,7 @@ async function startPatients(
     const trainer = await Trainer.start({
       ...rest,
       norm: { to: norm, kinds },
-      // A norm with which the training diverges is a finding.
+      // A training that diverges is a finding, too.
       onNonFinite: 'continue',
       diagnosticsEvery: SNAPSHOT_EVERY,
     });
@@ -181,14 +182,14 @@ function checkSamples(facts: readonly NormFacts[], replicas: number): void {
   const samples = facts[0]?.samples ?? 1;
   if (samples >= 1) return;
   throw new UsageError({
-    what: 'samples of each replica in a diagnosis',
+    what: 'samples per replica in a diagnosis',
     given: samples,
     allowed: 'at least 1, so that there are statistics to compare',
     hint: 'a replica batch of 1 or more',
   });
 }
 
-/** Trains all of them alternately to the same step, as far as the budget lasts. */
+/** Trains all of them alternately to the same step, until the budget runs out. */
 async function train(
   patients: readonly Patient[],
   asked: {
@@ -204,7 +205,7 @@ async function train(
     for (const patient of patients) await trainTo(patient, to, isTimed);
   };
   await turn(SNAPSHOT_EVERY, false);
-  // The first steps are the slowest, so that this asks for too few rather than too many.
+  // The first steps are the slowest, so this estimates too few steps rather than too many.
   const affordable = Math.floor((budgetSeconds / elapsed()) * SNAPSHOT_EVERY);
   const steps = Math.max(2 * SNAPSHOT_EVERY, Math.min(asked.steps, wholeSnapshots(affordable)));
   asked.onProgress?.(SNAPSHOT_EVERY, steps);
@@ -248,7 +249,7 @@ async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVaria
     const [testLoss, testAccuracy] = [Number.NaN, Number.NaN];
     return { norm, ...time, trainLoss, testLoss, testAccuracy, testCount: 0 };
   }
-  // Running averages trail weights that change fast, which is not the norm's fault.
+  // Running averages lag when weights change fast, which is not the norm's fault.
   if (leavesOf(trainer.config.model).some(measurable)) {
     await trainer.preciseBatchNorm({ batches: POPULATION_BATCHES });
   }
@@ -256,12 +257,12 @@ async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVaria
   return { norm, ...time, trainLoss, testLoss: loss, testAccuracy: accuracy, testCount: count };
 }
 
-/** Whether a layer evaluates by statistics that can be measured anew. */
+/** Whether a layer evaluates with statistics that can be measured again. */
 function measurable(leaf: LeafSpec): boolean {
   return isDiagnosed(leaf) && usesRunningStatistics(leaf);
 }
 
-/** The shards' statistics against those of all, seen in the synchronized training. */
+/** Compares the shards' statistics with those of all shards, from the synchronized training. */
 function layersOf(
   patients: readonly Patient[],
   facts: readonly NormFacts[],
@@ -283,7 +284,7 @@ function layersOf(
   });
 }
 
-/** Of what is known; NaN of nothing. */
+/** The mean of the known values; NaN if there are none. */
 function mean(values: readonly number[]): number {
   const known = values.filter((value) => !Number.isNaN(value));
   return known.reduce((sum, value) => sum + value, 0) / known.length;

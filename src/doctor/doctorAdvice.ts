@@ -1,60 +1,62 @@
-// From what a doctor's run measured to a recommendation: pure arithmetic on numbers, which does
-// not know where they come from. The mean of n independent values is off by 1 / sqrt(n) standard
-// deviations; against the mean of all R shards, of which it is one, by sqrt((1 - 1 / R) / n).
+// From a doctor's measurements to a recommendation: pure arithmetic that does not depend on where
+// the numbers come from. The mean of n independent values is off by 1 / sqrt(n) standard
+// deviations; compared with the mean of all R shards, which includes it, by sqrt((1 - 1 / R) / n).
 
 import { AUTO_MIN_VALUES } from '../nn/convert/autoNorm.ts';
 
 export const DOCTOR_NORMS = ['local', 'sync', 'group'] as const;
 export type DoctorNorm = (typeof DOCTOR_NORMS)[number];
 
-/** So much above what independent samples explain, a shard differs in more than its luck. */
+/** If shards differ by this factor more than independent samples would, their data differs. */
 const UNEVEN_FACTOR = 1.5;
-/** Standard errors between two accuracies that count as a difference. */
+/** Standard errors by which two accuracies must differ to count as different. */
 const CLEAR_ERRORS = 3;
 
-/** What was measured at one normalization. Shifts are in standard deviations of all shards. */
+/** Measurements of one normalization. Shifts are in standard deviations of all shards. */
 export interface MeasuredLayer {
   readonly layer: string;
-  /** Samples of a replica in a step, and positions of each in this layer. */
+  /** Samples per replica in a step, and positions per sample in this layer. */
   readonly samples: number;
   readonly positions: number;
   /** Root mean square of (shard mean - mean of all) over channels, shards and snapshot steps. */
   readonly meanShift: number;
-  /** By what factor shard variances differ from that of all, up or down; at least 1. */
+  /** The factor by which shard variances differ from the overall variance, in either direction; at
+   * least 1. */
   readonly varianceFactor: number;
-  /** What group normalization would take: `groupNorm (8 groups of 4 channels)`, and the values of
-   * each group. */
+  /** What group normalization would use: `groupNorm (8 groups of 4 channels)`, and the number of
+   * values in each group. */
   readonly groupNorm: string;
   readonly groupValues: number;
 }
 
 /** `steady`: a shard's statistics are at least as good as those of {@link AUTO_MIN_VALUES}
- * independent values. `noisy`: they are not. `uneven`: they differ by more than independent
+ * independent values. `noisy`: they are worse. `uneven`: they differ by more than independent
  * samples do. */
 export type LayerVerdict = 'steady' | 'noisy' | 'uneven';
 
 export interface DiagnosedLayer extends MeasuredLayer {
   /** Values per channel of one shard. */
   readonly values: number;
-  /** The shift of shards of as many independent values. */
+  /** The shift of shards with this many independent values. */
   readonly expectedShift: number;
-  /** The shift where all positions of a sample are alike, the most of independent samples. */
+  /** The shift if all positions of a sample were equal, which is the most that independent samples
+   * can have. */
   readonly sampleShift: number;
-  /** How many independent values would shift as much as was measured. */
+  /** How many independent values would give the measured shift. */
   readonly effectiveValues: number;
   readonly verdict: LayerVerdict;
 }
 
-/** What training with one normalization gave, after the same steps from the same seed. */
+/** Results of training with one normalization, after the same steps from the same seed. */
 export interface MeasuredVariant {
   readonly norm: DoctorNorm;
-  /** Median over the windows of the training, and their least and largest. */
+  /** Median over the training's windows, and their minimum and maximum. */
   readonly stepMs: number;
   readonly stepMsLeast: number;
   readonly stepMsMost: number;
-  /** Mean over the samples trained on in the last epoch so far. */
+  /** Mean over the training samples of the last epoch so far. */
   readonly trainLoss: number;
-  /** On the test samples; NaN without any, the accuracy also for regression. */
+  /** On the test samples; NaN if there are none. Accuracy is also NaN for regression. */
   readonly testLoss: number;
   readonly testAccuracy: number;
   readonly testCount: number;
@@ -62,15 +64,15 @@ export interface MeasuredVariant {
 
 export interface Advice {
   readonly norm: DoctorNorm;
-  /** With `sync`: replicas that are to share statistics; null for all. */
+  /** With `sync`: how many replicas should share statistics; null for all. */
   readonly groupSize: number | null;
-  /** The layers that gain from synchronization. */
+  /** The layers that benefit from synchronization. */
   readonly gaining: readonly string[];
-  /** What the recommendation rests on, with its numbers, most important first. */
+  /** Reasons for the recommendation, with numbers, most important first. */
   readonly reasons: readonly string[];
 }
 
-/** Adds to a layer's numbers what they mean. */
+/** Interprets a layer's measurements. */
 export function diagnoseLayer(measured: MeasuredLayer, replicas: number): DiagnosedLayer {
   const { samples, positions, meanShift } = measured;
   const share = 1 - 1 / replicas;
@@ -136,7 +138,7 @@ function adviseByStatistics(layers: readonly DiagnosedLayer[], replicas: number)
       norm: 'sync',
       groupSize: null,
       gaining: names,
-      reasons: [`${text}the replicas' data differ, so all have to share`, ...reasons],
+      reasons: [`${text}the replicas' data differs, so all must share`, ...reasons],
     };
   }
   if (groupSize === undefined) {
@@ -158,7 +160,7 @@ function adviseByStatistics(layers: readonly DiagnosedLayer[], replicas: number)
   };
 }
 
-/** The least replicas, a divisor of all, with which every layer has enough. */
+/** The smallest number of replicas, a divisor of all, that is enough for every layer. */
 function smallestGroup(layers: readonly DiagnosedLayer[], replicas: number): number | undefined {
   const least = Math.min(...layers.map(({ effectiveValues }) => effectiveValues));
   for (let size = 1; size <= replicas; size++) {
@@ -167,8 +169,8 @@ function smallestGroup(layers: readonly DiagnosedLayer[], replicas: number): num
   return undefined;
 }
 
-/** Another normalization where training clearly went better with it than with the one that the
- * statistics ask for. */
+/** Another normalization, if training was clearly better with it than with the one that the
+ * statistics suggest. */
 function adviseByTraining(
   norm: DoctorNorm,
   variants: readonly MeasuredVariant[],
@@ -178,7 +180,7 @@ function adviseByTraining(
   if (!isSound(own)) {
     const best = others.toSorted((a, b) => a.trainLoss - b.trainLoss)[0];
     if (best === undefined) return undefined;
-    const broken = `training with norm ${norm} left the finite numbers`;
+    const broken = `training with norm ${norm} diverged`;
     const reason = `${broken}; with ${best.norm} it did not`;
     return { norm: best.norm, reason };
   }
@@ -194,7 +196,7 @@ function isSound({ trainLoss }: MeasuredVariant): boolean {
   return Number.isFinite(trainLoss);
 }
 
-/** By the binomial standard error of a difference of two shares. */
+/** Uses the binomial standard error of a difference of two proportions. */
 function isClearlyBetter(a: MeasuredVariant, b: MeasuredVariant): boolean {
   const variance = ({ testAccuracy: p, testCount }: MeasuredVariant): number =>
     (p * (1 - p)) / testCount;
@@ -202,7 +204,8 @@ function isClearlyBetter(a: MeasuredVariant, b: MeasuredVariant): boolean {
   return a.testAccuracy - b.testAccuracy > CLEAR_ERRORS * error;
 }
 
-/** What each of the others costs against local normalization, as far as their windows tell. */
+/** What each of the others costs compared with local normalization, if their windows show a
+ * difference. */
 function costReasons(variants: readonly MeasuredVariant[]): readonly string[] {
   const local = variants.find(({ norm }) => norm === 'local')!;
   return variants

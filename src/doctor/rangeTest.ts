@@ -1,6 +1,5 @@
-// The learning-rate range test (Smith 2017, arXiv:1506.01186): one short training whose rate rises
-// from step to step by the same factor, until the loss blows up. What its curve says is in
-// rangeAdvice.ts.
+// The learning-rate range test (Smith 2017, arXiv:1506.01186): one short training with a rate that
+// rises by the same factor in each step, until the loss blows up. rangeAdvice.ts reads its curve.
 
 import { cleaningUp } from '../base/cleanup.ts';
 import { checkInteger, UsageError } from '../base/errors.ts';
@@ -13,21 +12,21 @@ import { adviseRate, hasBlownUp, type RangeAdvice, type RangePoint } from './ran
 export const DEFAULT_RANGE_STEPS = 100;
 export const DEFAULT_RANGE = { from: 1e-6, to: 10 } as const;
 export const DEFAULT_SMOOTHING = 0.9;
-/** Fewer points show no slope. */
+/** Fewer points do not show a slope. */
 const LEAST_STEPS = 10;
 
 export interface RangeTestOptions {
-  /** Data, model, optimizer, replicas and the rest; the optimizer's rate and the schedule are
+  /** Data, model, optimizer, replicas and other options; the optimizer's rate and the schedule are
    * replaced. */
   readonly trainer: TrainerOptions;
   /** Optimizer steps, at least 10; default 100. */
   readonly steps?: number;
-  /** The rate of the first step and that of the last; default 1e-6 and 10. */
+  /** The rates of the first and last steps; default 1e-6 and 10. */
   readonly from?: number;
   readonly to?: number;
-  /** What the average of the losses keeps from step to step, in [0, 1); default 0.9. */
+  /** Weight of the previous average in the smoothed loss, in [0, 1); default 0.9. */
   readonly smoothing?: number;
-  /** Is told of each step. */
+  /** Called with each step. */
   readonly onStep?: (point: RangePoint) => void;
 }
 
@@ -37,8 +36,8 @@ export interface RangeTest {
   readonly advice: RangeAdvice;
 }
 
-/** Runs the test. Throws a {@link UsageError} for steps, rates or a smoothing out of range, and for
- * what `Trainer.start` refuses. */
+/** Runs the test. Throws a {@link UsageError} if steps, rates or smoothing are out of range, and
+ * for options that `Trainer.start` refuses. */
 export async function rangeTest(options: RangeTestOptions): Promise<RangeTest> {
   const askedSteps = checkInteger('steps', options.steps ?? DEFAULT_RANGE_STEPS, LEAST_STEPS);
   const { from = DEFAULT_RANGE.from, to = DEFAULT_RANGE.to } = options;
@@ -63,7 +62,7 @@ export async function rangeTest(options: RangeTestOptions): Promise<RangeTest> {
     ...rest,
     optimizer: { ...rest.optimizer, lr: from },
     schedule: exponential({ gamma }),
-    // The blow-up is what is looked for.
+    // The test looks for the blow-up.
     onNonFinite: 'continue',
     diagnosticsEvery: 0,
   });
@@ -102,8 +101,8 @@ async function pointsOf(
   return points;
 }
 
-/** Returns what takes the trainer's means, which are over an epoch so far, apart into losses of
- * steps. */
+/** Returns a function that recovers each step's loss from the trainer's running mean over the
+ * epoch. */
 function stepLosses(): (progress: Progress) => number {
   let sum = 0;
   let samples = 0;

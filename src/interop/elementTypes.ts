@@ -1,5 +1,5 @@
-// The element types of tensors in files: how long an element is, and how its little-endian bytes
-// become numbers. Halves are widened to float32, whole numbers to float64.
+// The element types of tensors in files: element sizes, and the conversion from little-endian bytes
+// to numbers. Halves are widened to float32, integers to float64.
 
 import { UsageError } from '../base/errors.ts';
 import { widenHalf } from '../base/half.ts';
@@ -9,9 +9,9 @@ export type ElementName = keyof typeof ELEMENT_TYPES;
 
 export interface ElementType {
   readonly bytes: number;
-  /** Whether its values are made to be weights. */
+  /** Whether its values can be weights. */
   readonly isFloat: boolean;
-  /** The values of bytes that begin an ArrayBuffer; `what` names the tensor in errors. */
+  /** Decodes bytes at the start of an ArrayBuffer; `what` names the tensor in errors. */
   decode(bytes: ArrayBuffer, what: string): Float32Array | Float64Array;
 }
 
@@ -28,7 +28,7 @@ const long = (view: (bytes: ArrayBuffer) => BigInt64Array | BigUint64Array): Ele
     Float64Array.from(view(buffer) as ArrayLike<bigint>, (value) => toNumber(value, what)),
 });
 
-/** In no particular order. */
+/** The order has no meaning. */
 export const ELEMENT_TYPES = {
   F64: { bytes: 8, isFloat: true, decode: (bytes) => new Float64Array(bytes) },
   F32: { bytes: 4, isFloat: true, decode: (bytes) => new Float32Array(bytes) },
@@ -50,7 +50,7 @@ export function isElementName(name: unknown): name is ElementName {
   return typeof name === 'string' && Object.hasOwn(ELEMENT_TYPES, name);
 }
 
-/** Floats of 16 bits that are the upper half of float32. */
+/** Decodes bfloat16, the upper half of a float32. */
 function widenBrain(halves: Uint16Array): Float32Array {
   return new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer);
 }

@@ -1,7 +1,7 @@
-// Files of tensors by name, as PyTorch's users keep them (github.com/huggingface/safetensors): the
-// header's length as a little-endian uint64, the header in JSON, then all values. What is written
-// has the order and the spelling of the library of that name: by element type, largest first, then
-// by name, so that a file that it wrote comes out as it was.
+// Files of named tensors in PyTorch's usual exchange format (github.com/huggingface/safetensors):
+// the header's length as a little-endian uint64, the header in JSON, then all values. Files are
+// written in that library's order and spelling: by element type, largest first, then by name. A
+// file that it wrote is therefore reproduced exactly.
 
 import type { FileHandle } from 'node:fs/promises';
 import { UsageError } from '../base/errors.ts';
@@ -11,12 +11,12 @@ import { writeWhole } from '../base/wholeFile.ts';
 import { ELEMENT_TYPES, type ElementName } from './elementTypes.ts';
 import { MAX_HEADER_BYTES, METADATA, parseHeader, type TensorPlace } from './safetensorsHeader.ts';
 
-/** A tensor that a file has. */
+/** A tensor in a file. */
 export interface FileTensor {
   readonly name: string;
   readonly type: ElementName;
   readonly shape: Shape;
-  /** Halves as float32, whole numbers as float64. */
+  /** Halves as float32, integers as float64. */
   readonly values: Float32Array | Float64Array;
 }
 
@@ -32,7 +32,7 @@ const LENGTH_BYTES = 8;
 const ALIGNMENT = 8;
 
 /** Reads all tensors of a file; `what` names it in errors. Throws a {@link UsageError} for anything
- * but a whole safetensors file, before memory for its values is taken. */
+ * but a whole safetensors file, before allocating memory for its values. */
 export async function readSafetensors(path: string, what: string): Promise<readonly FileTensor[]> {
   return withRegularFile(path, what, async (file, size) => {
     const { places, start } = await readHeader(what, file, size);
@@ -40,7 +40,7 @@ export async function readSafetensors(path: string, what: string): Promise<reado
     for (const { name, type, shape, begin, end } of places) {
       const bytes = await readSome(file, start + begin, end - begin);
       if (bytes.length < end - begin) throw truncated(what, size);
-      // Of a Buffer that shares its memory with nothing else.
+      // The Buffer does not share its memory.
       const values = ELEMENT_TYPES[type].decode(bytes.buffer, `${what}, ${name}`);
       tensors.push({ name, type, shape, values });
     }
@@ -74,12 +74,12 @@ function truncated(what: string, size: number): UsageError {
   return new UsageError({ what, given: `${size} bytes`, allowed: 'a whole safetensors file' });
 }
 
-/** What a file says of itself. */
+/** The file's metadata. */
 export type FileMetadata = Readonly<Record<string, string>>;
 
-/** Writes tensors of different names; readers see the old file or the new one, never a part. `what`
- * names the file in errors; metadata without fields are left out. Throws a {@link UsageError} when
- * it cannot be written. */
+/** Writes tensors with distinct names, atomically: readers see either the old file or the new one.
+ * `what` names the file in errors; empty metadata is left out. Throws a {@link UsageError} if it
+ * cannot be written. */
 export async function writeSafetensors(
   path: string,
   what: string,
@@ -98,10 +98,10 @@ export async function writeSafetensors(
   });
 }
 
-/** The length, and the header with spaces up to a multiple of 8. */
+/** The length, and the header padded with spaces to a multiple of 8. */
 function headerOf(tensors: readonly TensorToWrite[], metadata: FileMetadata): Uint8Array {
   let at = 0;
-  // Spelled out by entry: an object would put names that are whole numbers first.
+  // Written entry by entry: an object would put integer names first.
   const fields = tensors.map(({ name, type, shape, values }) => {
     const begin = at;
     at += values.byteLength;

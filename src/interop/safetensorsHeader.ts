@@ -1,6 +1,6 @@
-// The header of a safetensors file: JSON that names each tensor, its element type, shape and place.
-// It may come from anywhere, so that all of it is checked before anything is allocated by it:
-// lengths, nesting, names that stand twice, ranges that overlap, leave holes or pass the end.
+// The header of a safetensors file: JSON that gives each tensor's name, element type, shape and
+// position. Files are untrusted, so everything is checked before anything is allocated: lengths,
+// nesting, duplicate names, and ranges that overlap, leave gaps or exceed the file.
 
 import { UsageError } from '../base/errors.ts';
 import { isObject } from '../base/parse.ts';
@@ -13,29 +13,29 @@ export interface TensorPlace {
   readonly type: ElementName;
   /** Empty for a scalar. */
   readonly shape: readonly number[];
-  /** Bytes from the start of the values. */
+  /** Offset in bytes from the start of the values. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** About 100 bytes describe a tensor. */
+/** Describing a tensor takes about 100 bytes. */
 export const MAX_HEADER_BYTES = 16 << 20;
 const MAX_TENSORS = 65_536;
 const MAX_AXES = 16;
-/** Errors show names. */
+/** Errors show names, so they must not be long. */
 const MAX_NAME_LENGTH = 1000;
-/** Objects and lists of each. */
+/** The objects and lists that describe one tensor. */
 const PARTS_OF_TENSOR = 3;
-/** The header, a tensor in it, and a list in that. */
+/** The header, a tensor in it, and a list in the tensor. */
 const MAX_DEPTH = 3;
-/** What JSON allows between its parts. */
+/** White space that JSON allows between tokens. */
 const SPACE = ' \t\n\r';
-/** The field of a header that is not a tensor. */
+/** The header's field that is not a tensor. */
 export const METADATA = '__metadata__';
 const FIELDS = ['dtype', 'shape', 'data_offsets'];
 
-/** The tensors that a header describes, by their places. `what` names the file in errors;
- * `dataBytes` is what follows the header. Throws a {@link UsageError}. */
+/** The tensors that a header describes, by position. `what` names the file in errors; `dataBytes`
+ * is the size of what follows the header. Throws a {@link UsageError}. */
 export function parseHeader(
   what: string,
   bytes: Uint8Array,
@@ -80,10 +80,10 @@ function notAHeader(what: string, given: unknown): UsageError {
   });
 }
 
-/** Looks at the text alone, before it becomes objects: how deep it nests, and whether a name stands
- * twice in an object, of which JSON.parse would drop one. */
+/** Checks the text before it is parsed: its nesting depth, and duplicate names in an object, since
+ * JSON.parse would keep only one of them. */
 function checkStructure(what: string, text: string): void {
-  /** The names so far of each open object; undefined for a list. */
+  /** The names so far in each open object; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
   let countOpened = 0;
   for (let i = 0; i < text.length; i++) {
@@ -119,7 +119,7 @@ function checkStructure(what: string, text: string): void {
   }
 }
 
-/** Where the string that starts at a quote ends: at its other quote, or with the text. */
+/** The end of the string that starts at a quote: its closing quote, or the end of the text. */
 function endOfString(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     if (text[i] === '\\') i++;
@@ -159,7 +159,7 @@ function placeOf(what: string, name: string, entry: unknown): TensorPlace {
     throw new UsageError({ what: `shape of ${what}`, given: shape, allowed });
   }
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    const allowed = 'two whole numbers from 0 on, the second one no smaller';
+    const allowed = 'two whole numbers from 0 on, the second not smaller than the first';
     throw new UsageError({ what: `data_offsets of ${what}`, given: offsets, allowed });
   }
   const [begin, end] = offsets as [number, number];
@@ -168,7 +168,7 @@ function placeOf(what: string, name: string, entry: unknown): TensorPlace {
     throw new UsageError({
       what: `data_offsets of ${what}`,
       given: `${end - begin} bytes`,
-      allowed: `${expected}, as ${type} of shape ${showShape(shape) || '[]'} has`,
+      allowed: `${expected}, for ${type} of shape ${showShape(shape) || '[]'}`,
     });
   }
   return { name, type, shape, begin, end };
@@ -178,7 +178,7 @@ function isCounts(given: unknown): given is number[] {
   return Array.isArray(given) && given.every((n) => Number.isSafeInteger(n) && n >= 0);
 }
 
-/** Tensors follow each other without overlaps or holes, up to the end. */
+/** Checks that tensors follow each other without overlaps or gaps, up to the end. */
 function checkPlaces(what: string, places: readonly TensorPlace[], dataBytes: number): void {
   let at = 0;
   let before = 'the first tensor';
@@ -198,8 +198,8 @@ function checkPlaces(what: string, places: readonly TensorPlace[], dataBytes: nu
   throw new UsageError({
     what,
     given: `${dataBytes} bytes of values`,
-    allowed: `${at}, as its header says`,
+    allowed: `${at}, according to its header`,
     hint:
-      at > dataBytes ? 'the whole file; this one is truncated' : 'the file without what follows',
+      at > dataBytes ? 'the whole file; this one is truncated' : 'the file without trailing bytes',
   });
 }

@@ -1,19 +1,19 @@
-// Names of layers as PyTorch's modules have them. Ours say the kind of a layer after its number,
-// `3.residual.body.0.conv2d`; nn.Sequential says the number alone: `3.body.0`.
+// Layer names as PyTorch's modules have them. Our paths include a layer's kind after its number,
+// such as `3.residual.body.0.conv2d`; nn.Sequential uses only numbers: `3.body.0`.
 
 import { layerForms } from '../nn/specs/forms.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 
-/** What may follow the number of a layer in its path. */
+/** The parts that may follow a layer's number in its path. */
 const KINDS: ReadonlySet<string> = new Set([
   ...layerForms.map(({ kind }) => kind),
   ...['custom', 'graph', 'residual', 'sequential'],
 ]);
 
-/** How a path becomes the beginning of a name: `3.body.0.`, or nothing for a layer that is the
- * whole model. */
+/** Maps a path to a name prefix: `3.body.0.`, or an empty one for a layer that is the whole
+ * model. */
 export function torchPaths(model: LayerSpec): (path: string) => string {
-  // A layer or residual that is the whole model says its kind without a number.
+  // A layer or residual that is the whole model has its kind without a number as its path.
   const isAlone = !('layers' in model || 'nodes' in model);
   return (path) => {
     const parts = path.split('.');
@@ -25,11 +25,11 @@ export function torchPaths(model: LayerSpec): (path: string) => string {
   };
 }
 
-/** What wrappers of modules put before all names: DDP, torch.compile, Lightning and others. */
+/** Prefixes that module wrappers add to all names: DDP, torch.compile, Lightning and others. */
 const WRAPPERS = ['module.', '_orig_mod.', 'model.'];
 
-/** How the names of a file become those of the model's tensors: the prefixes of wrappers that all
- * of them have are left out until one is known. */
+/** Maps a file's names to those of the model's tensors: wrapper prefixes that all names share are
+ * removed until one name is known. */
 export function unwrapper(
   names: readonly string[],
   isKnown: (name: string) => boolean,

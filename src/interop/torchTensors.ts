@@ -1,6 +1,7 @@
-// The tensors of a model as PyTorch has them: names, axes and order. Layers say what is theirs
-// (nn/layers/torchForm.ts); this follows the order of values through the model, since images are
-// [C, H, W] there, so that a flatten orders what follows it otherwise.
+// The tensors of a model as PyTorch has them: names, axes and element order. Layers describe their
+// own tensors (nn/layers/torchForm.ts). This file follows the element order of values through the
+// model, because PyTorch's images are [C, H, W] and a flatten therefore gives the layers after it
+// another order.
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, shapesDiffer, showShape, sizeOf } from '../base/shape.ts';
@@ -17,37 +18,37 @@ import {
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import { torchPaths } from './torchNames.ts';
 
-/** Where elements of ours are in PyTorch's; undefined for the same places. */
+/** The index of each of our elements in PyTorch's tensor; undefined if the order is the same. */
 export type Places = Int32Array | undefined;
 
 /** A parameter or buffer of a model. */
 export interface TorchTensor {
-  /** Ours: `0.conv2d.weight`. */
+  /** Our name: `0.conv2d.weight`. */
   readonly name: string;
   readonly shape: Shape;
-  /** PyTorch's: `0.weight`, `layer1.0.bn1.running_mean`. */
+  /** PyTorch's name: `0.weight`, `layer1.0.bn1.running_mean`. */
   readonly torchName: string;
   readonly torchShape: Shape;
   /** Our axes in PyTorch's order. */
   readonly axes: readonly number[];
-  /** Whether it is a whole number there, an int64 without axes. */
+  /** Whether PyTorch stores it as an integer, an int64 without axes. */
   readonly isCount: boolean;
-  /** Where each of our elements is in PyTorch's tensor. */
+  /** The index of each of our elements in PyTorch's tensor. */
   readonly places: Places;
 }
 
-/** In which order PyTorch has a value. */
+/** PyTorch's order of a value's elements. */
 interface Order {
-  /** Of a vector: where its elements are there. */
+  /** For a vector: the index of each element in PyTorch's. */
   readonly places: Places;
-  /** Of several axes: whether channels come first there. */
+  /** For several axes: whether PyTorch has channels first. */
   readonly isChannelsFirst: boolean;
 }
 
 const SAME: Order = { places: undefined, isChannelsFirst: false };
 
-/** All parameters and buffers of a model, in its order. Throws a {@link UsageError} where two would
- * have one name, or where a flatten's order is lost. */
+/** All parameters and buffers of a model, in model order. Throws a {@link UsageError} if two would
+ * have the same name, or if the order after a flatten is lost. */
 export function torchTensors(model: LayerSpec, inputShape: Shape): readonly TorchTensor[] {
   const graph = buildGraph(model, inputShape);
   const { shapes, operations } = graph;
@@ -66,10 +67,10 @@ export function torchTensors(model: LayerSpec, inputShape: Shape): readonly Torc
 }
 
 interface Followed {
-  /** By value. */
+  /** Orders, by value. */
   readonly orders: readonly Order[];
   readonly tensors: TorchTensor[];
-  /** How names begin, by the path of a layer. */
+  /** The name prefix of a layer's path. */
   start(path: string): string;
 }
 
@@ -107,7 +108,7 @@ function throughLayer(
   return { ...SAME, isChannelsFirst: to.length === 3 || (to.length === 2 && first) };
 }
 
-/** A fork gives its input on; what joins values has them in one order. */
+/** A fork passes its input on; inputs of a join have the same order. */
 function throughJunction(
   operation: Exclude<Operation, LayerOperation>,
   orders: readonly Order[],
@@ -137,12 +138,12 @@ function throughJunction(
 function lostOrder(path: string, shape: Shape): UsageError {
   return new UsageError({
     what: `${path}, whose input ${showShape(shape)} comes from a flatten of an image,`,
-    problem: "has no counterpart in PyTorch, where a flatten's order is another",
+    problem: 'has no counterpart in PyTorch, where flatten uses another order',
     hint: 'globalAvgPool instead of flatten, or reshape, which keeps our order',
   });
 }
 
-/** Where the elements of a value are once it is flattened in PyTorch. */
+/** The element order of a value that PyTorch has flattened. */
 function flattened(shape: Shape, { places, isChannelsFirst }: Order): Places {
   if (shape.length === 1 || !isChannelsFirst) return places;
   const channels = shape[shape.length - 1]!;
@@ -169,8 +170,8 @@ function samePlaces(a: Places, b: Places): boolean {
   return a.length === b.length && a.every((place, i) => place === b[i]);
 }
 
-/** Where the elements of a tensor are when its axes stand in another order, and the indexes along
- * one of them are others. */
+/** The positions of a tensor's elements after its axes are permuted and the indexes along one of
+ * them are reordered. */
 export function placesOf(
   shape: Shape,
   axes: readonly number[],
@@ -208,7 +209,7 @@ function checkNames(tensors: readonly TorchTensor[]): void {
   }
 }
 
-/** The values in PyTorch's places. */
+/** Reorders values from our order to PyTorch's. */
 export function toTorch(values: Float32Array | Float64Array, places: Places): Float32Array {
   if (places === undefined) return Float32Array.from(values);
   const result = new Float32Array(values.length);
@@ -216,7 +217,7 @@ export function toTorch(values: Float32Array | Float64Array, places: Places): Fl
   return result;
 }
 
-/** Values in PyTorch's places back in ours. */
+/** Reorders values from PyTorch's order to ours. */
 export function fromTorch<T extends Float32Array | Float64Array>(values: T, places: Places): T {
   if (places === undefined) return values;
   const result = values.slice() as T;

@@ -1,5 +1,5 @@
-// Weights in files that others read and write: what is public of it, checked. What does it is
-// loaded with the first file (weightsFile.ts).
+// The public, checked functions for weights in files of other libraries. The implementation
+// (weightsFile.ts) is loaded with the first file.
 
 import { UsageError } from '../base/errors.ts';
 import { isObject, optionsSchema, parseData, parseOptions } from '../base/parse.ts';
@@ -11,27 +11,27 @@ import { parseModel } from '../nn/models/parse.ts';
 import { optionalFlag, shapeOption } from '../nn/specs/options.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 
-/** What a file's names and layouts are to be matched with. */
+/** The model that a file's names and layouts are matched with. */
 export interface WeightsModel {
-  /** As it is trained, with its normalizations converted if they are to be. */
+  /** The model as it is trained, after any conversion of its normalizations. */
   readonly model: LayerSpec;
-  /** Of a sample, channels last: what follows a flatten depends on it. */
+  /** Shape of a sample, channels last; the layers after a flatten depend on it. */
   readonly inputShape: Shape;
 }
 
 /** The options of {@link readWeights}. */
 export interface ReadWeightsOptions extends WeightsModel {
-  /** Turns each name of a safetensors file into PyTorch's name in this model. Default: as it is,
-   * without `module.`, `_orig_mod.` or `model.` where wrappers put these before all names. */
+  /** Maps each name in a safetensors file to PyTorch's name in this model. Default: unchanged,
+   * except that wrapper prefixes before all names (`module.`, `_orig_mod.` or `model.`) are
+   * removed. */
   readonly rename?: (name: string) => string;
 }
 
 /** The options of {@link writeWeights}. */
 export interface WriteWeightsOptions extends WeightsModel {
-  /** What the file says of itself; default `{ format: 'pt' }`, without which Transformers reads no
-   * file. */
+  /** The file's metadata; default `{ format: 'pt' }`, which Transformers requires. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Lets it replace a file that is there; default false. */
+  /** Whether to replace an existing file; default false. */
   readonly overwrite?: boolean;
 }
 
@@ -58,17 +58,17 @@ const path = accept<string>('the path of a file', (given) => {
 
 const ENDING = '.safetensors';
 
-/** Whether a file is taken for one of safetensors, which its name says. */
+/** Whether a file is treated as safetensors, by its name. */
 export function isSafetensorsPath(file: string): boolean {
   return file.toLowerCase().endsWith(ENDING);
 }
 
 /** Reads weights and running statistics for a model: from a checkpoint, or from a safetensors file
- * with PyTorch's names and layouts. They come by our names in our layouts, as `trainer.weights()`
- * gives them and `Trainer.start({ weights })` takes them; float16 and bfloat16 are widened. What
- * the model does not have keeps its name, and what has another shape keeps that, so that the run
- * which starts from them can say so. A `num_batches_tracked` that is missing beside running
- * statistics is 0. Throws a {@link UsageError} for anything but a whole file of these kinds.
+ * with PyTorch's names and layouts. They have our names and layouts, as `trainer.weights()` returns
+ * them and `Trainer.start({ weights })` takes them; float16 and bfloat16 are widened. Tensors that
+ * are not in the model keep their names, and those with another shape keep it, so that the run that
+ * starts from them can report it. If running statistics lack a `num_batches_tracked`, it is 0.
+ * Throws a {@link UsageError} if the file is damaged or of another kind.
  *
  * @example
  * await readWeights('net.safetensors', { model, inputShape: [8, 8, 1] })
@@ -88,9 +88,9 @@ export async function readWeights(file: string, options: ReadWeightsOptions): Pr
 }
 
 /** Writes the weights and running statistics of a model to a safetensors file, with PyTorch's names
- * and layouts, all as float32 and counts as int64: `trainer.weights()`, or those that
- * {@link readWeights} gave. Throws a {@link UsageError} where tensors are missing, left over or of
- * other shapes, and where the file is there or cannot be written.
+ * and layouts, all as float32 and counts as int64: `trainer.weights()`, or those from {@link
+ * readWeights}. Throws a {@link UsageError} if tensors are missing, left over or of other shapes,
+ * and if the file exists or cannot be written.
  *
  * @example
  * await writeWeights('copy.safetensors', trainer.weights(), { model, inputShape: [8, 8, 1] })

@@ -1,5 +1,5 @@
-// From a safetensors file to our names and layouts, and back; running statistics are float64 here
-// and float32 there. What it does for whom is said in weights.ts.
+// Converts a safetensors file to our names and layouts, and back. Running statistics are float64
+// here and float32 in the file. weights.ts documents the functions.
 
 import { UsageError } from '../base/errors.ts';
 import { shapesDiffer, showShape } from '../base/shape.ts';
@@ -20,7 +20,7 @@ import { isSafetensorsPath, type ReadWeightsOptions, type WriteWeightsOptions } 
 
 const PYTORCH: FileMetadata = { format: 'pt' };
 
-/** What a file has for a model: see readWeights. */
+/** Reads a file for a model: see readWeights. */
 export async function weightsIn(
   file: string,
   { model, inputShape, rename }: ReadWeightsOptions,
@@ -86,7 +86,7 @@ function inOurLayout(
   return { shape: ours, values: fromTorch(values, placesOf(ours, own.axes)) };
 }
 
-/** Writes what a model has: see writeWeights. */
+/** Writes the tensors of a model: see writeWeights. */
 export async function exportWeights(
   file: string,
   weights: NamedValues,

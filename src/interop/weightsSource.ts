@@ -1,5 +1,5 @@
-// Where a run's first weights come from: a checkpoint, a safetensors file, or named tensors as
-// `trainer.weights()` gives them.
+// Reads a run's initial weights: from a checkpoint, a safetensors file, or named tensors like those
+// of `trainer.weights()`.
 
 import { UsageError } from '../base/errors.ts';
 import { isObject } from '../base/parse.ts';
@@ -8,11 +8,11 @@ import { isTensor } from '../checkpoint/namedTensor.ts';
 import type { StartWeights } from '../checkpoint/startWeights.ts';
 import type { WeightsModel } from './weights.ts';
 
-/** The path of a checkpoint, or of a file whose name ends in `.safetensors`, with PyTorch's names
- * and layouts; or tensors by their names in the model, `0.conv2d.weight`. */
+/** The path of a checkpoint, or of a file with PyTorch's names and layouts whose name ends in
+ * `.safetensors`; or tensors by their names in the model, such as `0.conv2d.weight`. */
 export type WeightsSource = string | NamedValues | Readonly<Record<string, NamedValue>>;
 
-/** Reads weights from where the option says. Throws a {@link UsageError} for anything else. */
+/** Reads weights from the given source. Throws a {@link UsageError} for anything else. */
 export async function startWeightsFrom(
   source: WeightsSource,
   isStrict: boolean,
@@ -39,6 +39,6 @@ function notWeights(what: string, given: unknown): UsageError {
     given,
     allowed:
       'the path of a checkpoint or a .safetensors file, or tensors by name, { shape, values }',
-    hint: "'pretrained.ckpt', or what trainer.weights() gives",
+    hint: "'pretrained.ckpt', or the result of trainer.weights()",
   });
 }

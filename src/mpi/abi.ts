@@ -1,9 +1,8 @@
-// The three families of MPI libraries differ in what handles are and in the values of constants.
-// Values are those of the MPI 5.0 ABI (mpi-abi-stubs), of Open MPI 4 and 5, and of MPICH and its
-// relatives (Intel MPI, MVAPICH, Cray). Which one a library is, is told by its symbols, as mpi4py
-// does it.
+// The three families of MPI libraries differ in their handle types and constants. Values are those
+// of the MPI 5.0 ABI (mpi-abi-stubs), of Open MPI 4 and 5, and of MPICH and its relatives (Intel
+// MPI, MVAPICH, Cray). A library's symbols tell its family, as in mpi4py.
 
-/** A handle: a value, or the address of a symbol of the library. */
+/** A handle: a value, or the address of one of the library's symbols. */
 type Handle = number | { readonly symbol: string };
 
 export interface Abi {
@@ -14,13 +13,13 @@ export interface Abi {
   readonly statusIgnore: number;
   readonly anySource: number;
   readonly threadSerialized: number;
-  /** Size of a request in an array of them. */
+  /** Size of an element in a request array. */
   readonly requestBytes: 4 | 8;
-  /** Where MPI_SOURCE lies in a status, in bytes. */
+  /** Offset of MPI_SOURCE in a status, in bytes. */
   readonly sourceBytes: number;
 }
 
-/** More than a status of any family takes. */
+/** More than the status size of any family. */
 export const STATUS_BYTES = 64;
 
 const STANDARD: Abi = {
@@ -59,7 +58,7 @@ const MPICH: Abi = {
   sourceBytes: 8,
 };
 
-/** The family of a library with these symbols; undefined for one that is not MPI. */
+/** The family of a library with these symbols; undefined if it is not MPI. */
 export function abiOf(hasSymbol: (name: string) => boolean): Abi | undefined {
   if (!hasSymbol('MPI_Comm_size')) return undefined;
   if (hasSymbol('MPI_Abi_get_version')) return STANDARD;

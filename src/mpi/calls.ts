@@ -1,6 +1,6 @@
-// The functions of MPI that are used, bound for one thread. Handles and addresses are plain
-// numbers, so that calls leave no garbage. Errors are returned, never fatal, and become exceptions
-// here.
+// The MPI functions that are used, bound for one thread. Handles and addresses are plain numbers,
+// so that calls create no garbage. Errors are returned by MPI rather than fatal, and become
+// exceptions here.
 
 import { RunError } from '../base/errors.ts';
 import { type Abi, STATUS_BYTES } from './abi.ts';
@@ -10,9 +10,9 @@ type Bytes = Int32Array<ArrayBufferLike> | Uint8Array<ArrayBufferLike>;
 type Call = (...args: number[]) => number;
 
 const MAX_TEXT_BYTES = 8192;
-/** POSIX's, so that a process that waits gives its core to one that works. */
+/** From POSIX. A waiting process gives its core to one that works. */
 const YIELD = 'sched_yield';
-/** POSIX's, which asks no library, so that one that holds on cannot keep the process. */
+/** From POSIX. It runs no library code, so a library that hangs cannot keep the process alive. */
 const EXIT = '_exit';
 
 export interface MpiCalls {
@@ -21,25 +21,25 @@ export interface MpiCalls {
   init(): void;
   /** Waits for all processes. */
   finalize(): void;
-  /** Ends all processes at once with an exit code. Does not return. */
+  /** Ends all processes immediately with an exit code. Does not return. */
   abort(code: number): void;
-  /** Ends this process alone, whatever its threads are in. Does not return. */
+  /** Ends only this process, regardless of what its threads are doing. Does not return. */
   exit(code: number): void;
   rank(): number;
   size(): number;
   processorName(): string;
   version(): string;
-  /** Prepares a message, into one place of an array of requests. */
+  /** Prepares a message, at an index of a request array. */
   sendInit(bytes: Bytes, process: number, tag: number, requests: Requests, at: number): void;
   receiveInit(bytes: Bytes, process: number, tag: number, requests: Requests, at: number): void;
   startAll(requests: Requests): void;
-  /** Whether all have ended. */
+  /** Whether all requests have completed. */
   testAll(requests: Requests): boolean;
   free(requests: Requests): void;
-  /** The process of a message with this tag that has come; undefined where none has. `from` is the
-   * one to look at. Default: any. */
+  /** The source of an arrived message with this tag; undefined if there is none. `from` is the
+   * process to check. Default: any. */
   probe(tag: number, from?: number): number | undefined;
-  /** Takes a message that has come. */
+  /** Receives a message that has arrived. */
   receive(bytes: Bytes, process: number, tag: number): void;
   yield(): void;
 }
@@ -48,11 +48,11 @@ export interface MpiCalls {
 export interface Requests {
   readonly bytes: Uint8Array;
   readonly count: number;
-  /** Where it lies. */
+  /** Address of the array. */
   readonly ptr: number;
 }
 
-/** The numbers of parameters; all are addresses, handles or counts, and all results are codes. */
+/** The number of parameters. All are addresses, handles or counts, and all results are codes. */
 const PARAMETERS = {
   MPI_Init_thread: 4,
   MPI_Comm_set_errhandler: 2,
@@ -73,18 +73,18 @@ const PARAMETERS = {
 } as const;
 type Name = keyof typeof PARAMETERS;
 
-/** What the calls work with. */
+/** What the calls need. */
 interface Bound {
   readonly abi: Abi;
-  /** Calls a function; throws where it fails. */
+  /** Calls a function; throws if it fails. */
   call(name: Name, ...args: number[]): void;
-  /** The code of a function that may fail. */
+  /** Returns the code of a function that may fail. */
   readonly mpi: Readonly<Record<Name, Call>>;
   readonly world: number;
   readonly byte: number;
   readonly errorsReturn: number;
   ptrOf(bytes: Bytes): number;
-  /** Room for a text, for a number and the length of a text, and for a status. */
+  /** Memory for a text, for a number and the length of a text, and for a status. */
   readonly text: Uint8Array;
   readonly numbers: Int32Array;
   readonly status: Int32Array;
@@ -155,7 +155,7 @@ function bindLife({ abi, mpi, call, world, errorsReturn, ...bound }: Bound) {
     init() {
       call('MPI_Init_thread', 0, 0, abi.threadSerialized, numberPtr);
       if (numbers[0]! < abi.threadSerialized) {
-        throw new RunError({ reason: 'this MPI library cannot be used by several threads.' });
+        throw new RunError({ reason: 'this MPI library does not support several threads.' });
       }
       call('MPI_Comm_set_errhandler', world, errorsReturn);
     },
@@ -175,13 +175,13 @@ function bindLife({ abi, mpi, call, world, errorsReturn, ...bound }: Bound) {
     },
     version() {
       call('MPI_Get_library_version', textPtr, lengthPtr);
-      // MPICH goes on with how it was compiled.
+      // MPICH's version is followed by how it was compiled.
       return readText().split('\n')[0]!.replaceAll('\t', ' ');
     },
   };
 }
 
-/** What runs in steps: calls without a list of arguments, which would be garbage. */
+/** The calls made in steps. They avoid argument lists, which would be garbage. */
 function bindMessages({ abi, mpi, call, world, byte, ...bound }: Bound) {
   const { numbers, status, numberPtr, statusPtr, ptrOf } = bound;
   const prepare =
@@ -217,7 +217,7 @@ function bindMessages({ abi, mpi, call, world, byte, ...bound }: Bound) {
   };
 }
 
-/** Room for requests. */
+/** Allocates memory for requests. */
 export function allocateRequests({ koffi, abi }: MpiLibrary, count: number): Requests {
   const bytes = new Uint8Array(new SharedArrayBuffer(Math.max(1, count) * abi.requestBytes));
   return { bytes, count, ptr: Number(koffi.address(bytes)) };

@@ -1,4 +1,4 @@
-// Which launcher of MPI is installed, by asking each candidate for its version.
+// Finds the installed MPI launcher by asking each candidate for its version.
 
 import { spawnSync } from 'node:child_process';
 import { familyOf, type MpirunFamily } from './mpirun.ts';
@@ -10,13 +10,13 @@ export interface FoundMpirun {
 
 const NAMES = ['mpirun', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec'];
 
-/** The launchers to look for, in this order, unless SYNCBN_MPIRUN names one. */
+/** The launchers to try, in this order, unless SYNCBN_MPIRUN names one. */
 export function mpirunCandidates(): readonly string[] {
   const given = process.env.SYNCBN_MPIRUN;
   return given ? [given] : NAMES;
 }
 
-/** The first of the candidates that is a launcher, of one of these families if any are given. */
+/** The first candidate that is a launcher, optionally of certain families. */
 export function findMpirun(
   candidates: readonly string[],
   families?: readonly MpirunFamily[],

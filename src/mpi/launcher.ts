@@ -1,11 +1,11 @@
-// Who has started this process, by the environment: mpirun of Open MPI or MPICH, srun of Slurm, or
-// no launcher. Read before MPI is loaded, since a library may add to the environment.
+// Which launcher started this process, according to the environment: mpirun of Open MPI or MPICH,
+// srun of Slurm, or none. Read before MPI is loaded, since a library may change the environment.
 
 export interface Launcher {
   readonly name: 'Open MPI' | 'MPICH' | 'Slurm';
   readonly rank: number;
   readonly size: number;
-  /** Processes on this host; undefined where the launcher does not say. */
+  /** Processes on this host; undefined if the launcher does not say. */
   readonly localSize: number | undefined;
 }
 
@@ -32,11 +32,11 @@ const LAUNCHERS: readonly Variables[] = [
   },
 ];
 
-/** Is set where a supervisor has started the launcher: names a folder for the processes. */
+/** Set if a supervisor started the launcher; names a folder for the processes. */
 export const SUPERVISED_VARIABLE = 'SYNCBN_SUPERVISED';
 
-/** The launcher of several processes; undefined where this process is alone, unless it is
- * supervised: such a run may get more processes. */
+/** The launcher of several processes; undefined if this process is alone, unless it is supervised,
+ * since such a run may get more processes. */
 export function findLauncher(environment: NodeJS.ProcessEnv): Launcher | undefined {
   const least = environment[SUPERVISED_VARIABLE] === undefined ? 2 : 1;
   for (const { name, ...variables } of LAUNCHERS) {

@@ -1,5 +1,5 @@
-// The MPI library of this machine, found and loaded at run time through koffi, which is installed
-// by those who use it. Nothing of this is touched by a run of one process.
+// The MPI library of this machine, found and loaded at run time with koffi, which users install if
+// they need it. A run of one process uses none of this.
 
 import { UsageError } from '../base/errors.ts';
 import { loadOptional } from '../base/optionalPackage.ts';
@@ -10,7 +10,7 @@ import type { Launcher } from './launcher.ts';
 type Koffi = typeof import('koffi');
 export type KoffiLibrary = ReturnType<Koffi['load']>;
 
-/** A library that is loaded. Each thread loads it for itself; the main thread's keeps it mapped. */
+/** A loaded library. Each thread loads its own; the main thread keeps it mapped. */
 export interface MpiLibrary {
   readonly koffi: Koffi;
   /** Its file or name, for the other threads. */
@@ -23,18 +23,18 @@ const OPEN_MPI_FILES = ['libmpi.so.40', 'libmpi.40.dylib'];
 const MPICH_FILES = ['libmpich.so.12', 'libmpi.so.12', 'libmpi.12.dylib', 'libpmpi.12.dylib'];
 const STANDARD_FILES = ['libmpi_abi.so.1', 'libmpi_abi.so.0', 'libmpi_abi.dylib'];
 
-/** What UCX, which MPICH brings along, must not do in a process with WebAssembly and threads: take
- * over SIGSEGV, which V8 turns into traps, and patch the heap's calls under running threads. */
+/** What UCX, which MPICH includes, must not do in a process with WebAssembly and threads: handle
+ * SIGSEGV, which V8 turns into traps, and patch heap functions while threads run. */
 const UCX_DEFAULTS = { UCX_ERROR_SIGNALS: '', UCX_MEM_EVENTS: 'n' } as const;
 
-/** Loads koffi, or says how to get it. */
+/** Loads koffi. The error says how to install it. */
 export function loadKoffi(): Koffi {
   return loadOptional('koffi', 'MPI') as Koffi;
 }
 
-/** Loads the library that belongs to the launcher, or the one that `SYNCBN_MPI` names. To be called
- * by the main thread first: UCX reads its environment when it is loaded, and the library stays
- * mapped only as long as a thread that has loaded it lives. */
+/** Loads the library of the launcher, or the one in `SYNCBN_MPI`. Call it first on the main thread:
+ * UCX reads its environment when it is loaded, and the library stays mapped only while a thread
+ * that loaded it is alive. */
 export function loadMpi(launcher: Pick<Launcher, 'name'> | undefined): MpiLibrary {
   for (const [name, value] of Object.entries(UCX_DEFAULTS)) process.env[name] ??= value;
   const koffi = loadKoffi();
@@ -48,12 +48,12 @@ export function loadMpi(launcher: Pick<Launcher, 'name'> | undefined): MpiLibrar
   }
   throw new UsageError({
     what: given ? 'SYNCBN_MPI' : 'MPI',
-    problem: `has no library that could be loaded: ${failures.join('; ')}`,
+    problem: `has no library that can be loaded: ${failures.join('; ')}`,
     hint: 'installing Open MPI or MPICH, or SYNCBN_MPI=/path/to/its/library',
   });
 }
 
-/** The libraries of MPI that can be loaded here, each with its family. */
+/** The MPI libraries that can be loaded here, each with its family. */
 export function mpiLibraries(): readonly string[] {
   const koffi = loadKoffi();
   return filesOf(undefined).flatMap((file) => {
@@ -62,7 +62,7 @@ export function mpiLibraries(): readonly string[] {
   });
 }
 
-/** Loads, in another thread, what the main thread has loaded. */
+/** Loads, in another thread, the library that the main thread has loaded. */
 export function loadMpiAgain(file: string): MpiLibrary {
   const loaded = tryLoad(loadKoffi(), file);
   if (typeof loaded !== 'string') return loaded;
@@ -80,7 +80,7 @@ function filesOf(launcher: Pick<Launcher, 'name'> | undefined): readonly string[
   }
 }
 
-/** The library, or why not. */
+/** The library, or why it cannot be loaded. */
 function tryLoad(koffi: Koffi, file: string): MpiLibrary | string {
   let handle: KoffiLibrary;
   try {
@@ -89,10 +89,10 @@ function tryLoad(koffi: Koffi, file: string): MpiLibrary | string {
     return `${file} (${showError(error)})`;
   }
   const abi = abiOf((name) => addressOf(koffi, handle, name) !== undefined);
-  return abi === undefined ? `${file} (it is no MPI library)` : { koffi, file, handle, abi };
+  return abi === undefined ? `${file} (it is not an MPI library)` : { koffi, file, handle, abi };
 }
 
-/** The address of a symbol; undefined where the library has none of the name. */
+/** The address of a symbol; undefined if the library does not have it. */
 export function addressOf(koffi: Koffi, handle: KoffiLibrary, name: string): number | undefined {
   try {
     return Number(koffi.address(handle.symbol(name, 'void')));

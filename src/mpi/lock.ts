@@ -1,5 +1,5 @@
-// One thread of a process at a time is within MPI. Calls are short, so a thread that finds another
-// one there looks again until it is out.
+// Lets only one thread of a process at a time call MPI. Calls are short, so a thread that finds the
+// lock taken polls until it is free.
 
 /** One word that all threads of the process share. */
 export type MpiLock = Int32Array<SharedArrayBuffer>;
@@ -11,12 +11,13 @@ export function createLock(): MpiLock {
   return new Int32Array(new SharedArrayBuffer(4));
 }
 
-/** Goes in; gives the core away while another thread is there. */
+/** Takes the lock; yields the core while another thread has it. */
 export function enterMpi(lock: MpiLock, pause: () => void): void {
   while (Atomics.compareExchange(lock, 0, FREE, TAKEN) !== FREE) pause();
 }
 
-/** Goes out. The only thread that is left may also do so for one that was ended within. */
+/** Releases the lock. The last thread that is left may also release it for one that was terminated
+ * while holding it. */
 export function leaveMpi(lock: MpiLock): void {
   Atomics.store(lock, 0, FREE);
 }

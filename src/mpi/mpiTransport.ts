@@ -1,28 +1,29 @@
-// Messages by MPI: persistent requests, which are made once and started again and again. Nothing
-// here blocks: who waits tests, and gives its core away in between. One thread at a time is in MPI.
+// Messages over MPI, as persistent requests that are created once and started repeatedly. Nothing
+// here blocks: a waiting thread polls, and yields its core in between. Only one thread at a time is
+// in MPI.
 
 import type { Message, Messages, Transport, TransportFailure } from '../sync/transport.ts';
 import { allocateRequests, bindMpi, type MpiCalls, type Requests } from './calls.ts';
 import type { MpiLibrary } from './library.ts';
 import { enterMpi, leaveMpi, type MpiLock } from './lock.ts';
 
-/** Tags: what one thread sends is never taken for what another one waits for. */
+/** Tags separate the messages of different threads. */
 export const MAIN_TAG = 1;
 const FAILURE_TAG = 2;
-/** Of the links of the first worker of a training, in order. */
+/** Tags of the first worker's links in training, in order. */
 export const FIRST_LINK_TAG = 3;
-/** Of groups, likewise. */
+/** Tags of groups, in order. */
 export const FIRST_GROUP_TAG = 64;
-/** Every library has tags up to this. */
+/** Every library supports tags up to this. */
 export const MAX_TAG = 32_767;
 
 const REASON_BYTES = 2048;
-/** So many looks in a row before the core is given away; then after each one. */
+/** Polls in a row before the core is yielded; after that, it is yielded after each poll. */
 const LOOKS_BEFORE_YIELD = 20;
-/** So many looks, which are milliseconds, before a wait sleeps between them. */
+/** Polls (a few milliseconds) before a wait sleeps between them. */
 const LOOKS_BEFORE_NAP = 20_000;
 const NAP_MS = 1;
-/** How long a process that fails tries to tell the others. */
+/** How long a failing process tries to tell the others. */
 const FAIL_MS = 1000;
 
 /** One thread's messages with one tag. */
@@ -33,7 +34,7 @@ export class MpiTransport implements Transport {
   private readonly calls: MpiCalls;
   private readonly tag: number;
   private readonly lock: MpiLock;
-  /** With the messages, whose bytes must not be collected meanwhile. */
+  /** Keeps the messages, so that their bytes are not collected in the meantime. */
   private readonly prepared: ({ requests: Requests; messages: Messages } | undefined)[] = [];
   private readonly napWord = new Int32Array(new SharedArrayBuffer(4));
   private readonly reason = new Uint8Array(new SharedArrayBuffer(REASON_BYTES));
@@ -89,7 +90,7 @@ export class MpiTransport implements Transport {
   fail(reason: string): void {
     const { calls, process, processes } = this;
     const text = new TextEncoder().encode(reason).subarray(0, REASON_BYTES - 1);
-    // What is not text stays 0, so that readers know where it ends.
+    // The rest stays 0, so that readers know where the text ends.
     this.reason.fill(0);
     this.reason.set(text);
     const requests = allocateRequests(this.library, processes - 1);
@@ -103,7 +104,7 @@ export class MpiTransport implements Transport {
     while (!this.isOver(requests) && performance.now() < untilMs) calls.yield();
   }
 
-  /** Takes the message, so that one thread of this process has it. */
+  /** Receives the message, so that only one thread of this process has it. */
   readFailure(): TransportFailure | undefined {
     return this.within(() => {
       const process = this.calls.probe(FAILURE_TAG);
@@ -114,12 +115,12 @@ export class MpiTransport implements Transport {
     });
   }
 
-  /** Whether its main thread has something to say, as it has when no worker is at work. */
+  /** Whether its main thread has sent a message, which it does only when no worker is running. */
   hasFinished(process: number): boolean {
     return this.within(() => this.calls.probe(MAIN_TAG, process) !== undefined);
   }
 
-  /** Takes the lock from a thread that was ended. For the only thread that is left. */
+  /** Takes the lock from a terminated thread. Only for the last thread that is left. */
   takeOver(): void {
     leaveMpi(this.lock);
   }
@@ -133,7 +134,7 @@ export class MpiTransport implements Transport {
     }
   }
 
-  /** Calls MPI while no other thread does. Allocates, unlike what runs in steps. */
+  /** Calls MPI while no other thread does. Unlike what runs in steps, it allocates. */
   private within<T>(use: () => T): T {
     enterMpi(this.lock, this.calls.yield);
     try {
@@ -144,7 +145,7 @@ export class MpiTransport implements Transport {
   }
 }
 
-/** Bytes that do not move, for a message. */
+/** A message with memory that does not move. */
 export function messageOf(process: number, sizeBytes: number): Message {
   return { process, bytes: new Uint8Array(new SharedArrayBuffer(Math.max(1, sizeBytes))) };
 }

@@ -1,17 +1,17 @@
-// The command line that starts processes: of Open MPI's mpirun, or of MPICH's. Pure; who runs it is
-// elsewhere.
+// Builds the command line that starts processes with mpirun, of Open MPI or of MPICH. It does not
+// run it.
 
 export type MpirunFamily = 'Open MPI' | 'MPICH';
 
 /** What to start, and where. */
 export interface MpirunJob {
   readonly family: MpirunFamily;
-  /** The launcher itself. */
+  /** The launcher. */
   readonly mpirun: string;
-  /** Hosts with their numbers of processes; undefined for this machine. */
+  /** Hosts with their process counts; undefined for this machine. */
   readonly hosts: readonly HostSlots[] | undefined;
   readonly processes: number;
-  /** Environment to hand on. */
+  /** Environment variables to pass on. */
   readonly environment: Readonly<Record<string, string>>;
   readonly isRoot: boolean;
   readonly command: readonly string[];
@@ -22,15 +22,16 @@ export interface HostSlots {
   readonly slots: number;
 }
 
-/** Open MPI notices a host that is gone by its connection's keep-alive: after 2 + 3 seconds here,
- * of itself after 8 minutes. */
+/** Open MPI notices a host that is gone by TCP keep-alive: after 2 + 3 seconds with these settings,
+ * after 8 minutes by default. */
 const KEEP_ALIVE = [
   ...['--mca', 'oob_tcp_keepalive_time', '2'],
   ...['--mca', 'oob_tcp_keepalive_intvl', '1'],
   ...['--mca', 'oob_tcp_keepalive_probes', '3'],
 ];
 
-/** Over one stream, large messages of both directions go one after the other; over two, at once. */
+/** Over one stream, large messages in both directions are sent one after another; over two,
+ * simultaneously. */
 const TWO_STREAMS = ['--mca', 'btl_tcp_links', '2'];
 
 /** The words of the command line. */
@@ -64,22 +65,22 @@ function listed(hosts: readonly HostSlots[]): string {
   return hosts.map(({ host, slots }) => `${host}:${slots}`).join(',');
 }
 
-/** Which family a launcher is of, by what it says of its version; undefined for neither. */
+/** A launcher's family, from its version output; undefined for neither. */
 export function familyOf(version: string): MpirunFamily | undefined {
   if (/Open ?MPI|OpenRTE|PRTE/i.test(version)) return 'Open MPI';
   return /HYDRA|MPICH|Intel/i.test(version) ? 'MPICH' : undefined;
 }
 
-/** What a launcher says of an end: which process ended how, and which host is gone. */
+/** How a launcher reports the end of processes: which one ended how, and which host is gone. */
 export interface MpirunEnd {
   readonly what: string;
   readonly lostHost?: string;
 }
 
-/** The number of the process that a host knows by this id, as far as known. */
+/** The rank of a process with this id on a host, if known. */
 type RankOf = (host: string, pid: number) => number | undefined;
 
-/** What a launcher that knows no numbers calls a process. */
+/** Names a process for a launcher that does not print ranks. */
 function named([pid, host]: readonly string[], rankOf: RankOf): string {
   const rank = rankOf(host!, Number(pid));
   return rank === undefined ? `a process on ${host} (PID ${pid})` : `process ${rank} on ${host}`;
@@ -113,7 +114,7 @@ const ENDS: readonly (readonly [
   ],
 ];
 
-/** Reads what a launcher has printed; undefined where it says nothing of an end. */
+/** Parses a launcher's output; undefined if it does not report an end. */
 export function readEnd(printed: string, rankOf: RankOf): MpirunEnd | undefined {
   for (const [pattern, end] of ENDS) {
     const found = pattern.exec(printed);

@@ -1,4 +1,4 @@
-// Metrics of classification, from the outputs (logits) of each sample.
+// Classification metrics, computed from the outputs (logits) of each sample.
 
 import {
   type ClassScores,
@@ -9,7 +9,7 @@ import {
   ofClasses,
 } from './metric.ts';
 
-/** The share of samples whose class is among the k with the largest outputs. */
+/** The fraction of samples whose class is among the k with the largest outputs. */
 export function topMetric(k: number): Metric {
   return ofClasses((classes) =>
     k <= classes
@@ -33,8 +33,8 @@ function countTop(k: number, classes: number, ignored: number | undefined): Metr
   };
 }
 
-/** How many classes come before one among the outputs from `from` on: those with a larger output,
- * and earlier ones with the same. */
+/** How many classes rank before one among the outputs starting at `from`: those with a larger
+ * output, and earlier ones with an equal output. */
 function rankOf(outputs: Float32Array, from: number, classes: number, label: number): number {
   const own = outputs[from + label]!;
   let before = 0;
@@ -80,7 +80,7 @@ function countConfusion(
   };
 }
 
-/** The first class with the largest of the outputs from `from` on. */
+/** The first class with the largest output, among those starting at `from`. */
 export function largestOf(outputs: Float32Array, from: number, classes: number): number {
   let largest = 0;
   for (let c = 1; c < classes; c++) {
@@ -89,7 +89,7 @@ export function largestOf(outputs: Float32Array, from: number, classes: number):
   return largest;
 }
 
-/** The share of a matrix's samples that are predicted right. */
+/** The fraction of a matrix's samples that are predicted correctly. */
 export function accuracyOf(matrix: ConfusionMatrix): number {
   return sum(matrix.map((row, c) => row[c]!)) / sum(matrix.map(sum));
 }
@@ -167,8 +167,9 @@ function countArea(count: number, ignored: number | undefined): MetricCounter {
   };
 }
 
-/** Of all pairs of a sample of class 1 and one of class 0, the share in which the former has the
- * larger score, ties by half. Halves are counted, so nothing is rounded before the division. */
+/** Over all pairs of a class 1 sample and a class 0 sample, the fraction in which the former has
+ * the larger score; ties count half. Halves are counted, so nothing is rounded before the
+ * division. */
 function areaOf(scores: Float64Array, labels: Uint8Array): number {
   if (scores.some(Number.isNaN)) return Number.NaN;
   const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[a]! - scores[b]!);

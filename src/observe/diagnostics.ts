@@ -1,6 +1,6 @@
-// The diagnostics of a run's norms: what workers do in snapshot steps, and what main reads of it.
-// The maths is in norm/diagnostics.ts. Which steps are snapshots follows from their numbers, so all
-// workers agree without a message.
+// The diagnostics of a run's norms: what workers record in snapshot steps, and how the main thread
+// reads it. The math is in norm/diagnostics.ts. Step numbers alone decide which steps are
+// snapshots, so all workers agree without a message.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
@@ -28,8 +28,8 @@ import { readSnapshot, slotOf } from './snapshots.ts';
 /** Often enough to see a trend within an epoch; a snapshot costs a loop over channels. */
 export const DEFAULT_DIAGNOSTICS_EVERY = 50;
 
-/** How far one shard's statistics are from those of its sync group. NaN where there is nothing to
- * say: for an empty shard, without a live channel, or in `variance...` for one value a channel. */
+/** How far one shard's statistics are from those of its sync group. NaN if undefined: for an empty
+ * shard, without a live channel, or in `variance...` for one value per channel. */
 export interface ShardDiagnostics {
   /** Values per channel. */
   readonly count: number;
@@ -37,49 +37,49 @@ export interface ShardDiagnostics {
   readonly meanShift: number;
   /** Geometric mean over the channels of shard variance / group variance. */
   readonly varianceRatio: number;
-  /** By what factor the variances typically differ, up or down; at least 1. */
+  /** The factor by which variances typically differ, in either direction; at least 1. */
   readonly varianceFactor: number;
   /** Largest |mean| / std of the group over its channels. */
   readonly conditioning: number;
-  /** Share of the group's channels that are as good as constant: variance at most eps / 100. */
+  /** Fraction of the group's channels that are nearly constant: variance at most eps / 100. */
   readonly deadShare: number;
   /** Channels in which the shard has NaN or infinity. */
   readonly nonFinite: number;
 }
 
-/** The largest numbers over a layer's replicas. */
+/** The largest values over a layer's replicas. */
 export interface WorstDiagnostics extends Omit<ShardDiagnostics, 'count' | 'varianceRatio'> {
-  /** The replica that lies furthest from its group; the first with NaN or infinity if any has. */
+  /** The replica furthest from its group; the first with NaN or infinity if any has them. */
   readonly replica: number;
 }
 
 /** The statistics of one batch norm, by replica. */
 export interface LayerDiagnostics {
-  /** The layer's place in the model: `1.batchNorm`. */
+  /** The layer's path in the model: `1.batchNorm`. */
   readonly path: string;
   /** The largest of each measure. */
   readonly worst: WorstDiagnostics;
-  /** In their order; empty shards are left out. */
+  /** In replica order; empty shards are left out. */
   readonly replicas: readonly ShardDiagnostics[];
 }
 
 /** One snapshot step. */
 export interface Diagnostics {
-  /** How many optimizer steps were done before it. */
+  /** Optimizer steps completed before it. */
   readonly step: number;
-  /** Of the batch norms, in the order of the model. */
+  /** The batch norms, in model order. */
   readonly layers: readonly LayerDiagnostics[];
 }
 
-/** One snapshot step in short: of each layer the worst over its replicas. */
+/** A summary of one snapshot step: for each layer, the worst values over its replicas. */
 export interface DiagnosticsSummary {
-  /** The step that was looked at. */
+  /** The number of the snapshot step. */
   readonly step: number;
-  /** The worst of each layer, and its path. */
+  /** The worst values of each layer, and its path. */
   readonly layers: readonly (WorstDiagnostics & { readonly path: string })[];
 }
 
-/** What the diagnostics of a worker work on. */
+/** What a worker's diagnostics are bound to. */
 export interface DiagnosticsSetup {
   readonly plan: {
     readonly diagnostics: DiagnosticsPlan | undefined;
@@ -94,15 +94,16 @@ export interface DiagnosticsSetup {
 
 /** A layer's part in the snapshots, on one worker. */
 export interface LayerDiagnosis {
-  /** Its reduction, which in snapshot steps also leaves what this worker knows of the shards. */
+  /** The layer's reduction, which in snapshot steps also publishes this worker's statistics of the
+   * shards. */
   readonly reduction: BoundReduction;
-  /** Writes the diagnostics of this worker's share of the replicas, once all have left what they
-   * know, and the reduction's groups are whole everywhere. */
+  /** Writes the diagnostics of this worker's share of the replicas, after all workers have
+   * published their statistics and the reduction's groups are complete everywhere. */
   diagnose(): void;
 }
 
-/** Binds the diagnostics to the reduction of a layer's moments; undefined where that has none.
- * `input` is what the moments are of. */
+/** Binds the diagnostics to the reduction of a layer's moments; undefined if it has none. `input`
+ * is the value that the moments describe. */
 export function bindLayerDiagnosis(
   inner: BoundReduction,
   { name, declared }: Pick<ReductionPlan, 'name' | 'declared'>,
@@ -141,9 +142,9 @@ export function bindLayerDiagnosis(
 }
 
 interface Pieces {
-  /** Takes the moments of all pieces in the grains of this micro-batch. */
+  /** Takes the moments of all pieces in this micro-batch's grains. */
   take(): void;
-  /** Merges the pieces of a replica in order; returns where its moments are. */
+  /** Merges the pieces of a replica in order; returns the address of its moments. */
   fold(replica: number): number;
 }
 
@@ -164,7 +165,7 @@ function bindPieces(
   const vectorPtr = shard.offsetBytes;
   const pivotsPtr = shard.offsetBytes + shard.shape[1]! * DOUBLE_BYTES;
 
-  /** Where the piece of a rank, of all processes, of a replica in a grain lies. */
+  /** The address of a replica's piece in a grain, for a rank counted over all processes. */
   const pieceOf = (rank: number, grain: number, replica: number): number => {
     const { lo } = ranks[rank]!;
     const first = partOf(step.globalCount, countReplicas, grainStart(cut, step.globalCount, lo));
@@ -209,8 +210,8 @@ function bindPieces(
   };
 }
 
-/** Reads the last snapshot, also while the workers go on.
- * `since` is the first step of this arena and `stepsDone` tells how many are done by now. */
+/** Reads the last snapshot, even while the workers continue. `since` is the first step of this
+ * arena, and `stepsDone` returns how many steps are complete. */
 export function readDiagnostics(
   plan: DiagnosticsPlan,
   values: Float64Array,
@@ -227,7 +228,7 @@ export function readDiagnostics(
     : { step: found.step, layers: decode(plan, found.snapshot) };
 }
 
-/** A snapshot in short. */
+/** Summarizes a snapshot. */
 export function summarizeDiagnostics(
   snapshot: Diagnostics | undefined,
 ): DiagnosticsSummary | undefined {
@@ -236,9 +237,8 @@ export function summarizeDiagnostics(
   return { step, layers: layers.map(({ path, worst }) => ({ path, ...worst })) };
 }
 
-/** How far off a shard or layer is, for comparisons: its mean shift or the logarithm of its
- * variance factor, whichever is larger; NaN and infinity in its channels are worse than
- * anything. */
+/** Ranks how far off a shard or layer is: its mean shift or the logarithm of its variance factor,
+ * whichever is larger. NaN and infinity in its channels rank worst. */
 export function severityOf(found: WorstDiagnostics | ShardDiagnostics): number {
   if (found.nonFinite > 0) return Number.POSITIVE_INFINITY;
   return Math.max(known(found.meanShift), known(Math.log(found.varianceFactor)));

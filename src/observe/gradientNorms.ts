@@ -1,6 +1,6 @@
-// The Euclidean norm of each parameter's gradient in snapshot steps, as the optimizer gets it,
-// before clipping. Owners of blocks leave sums of squares in the arena; main adds those of a tensor
-// in the order of its blocks, which no number of workers changes.
+// The Euclidean norm of each parameter's gradient in snapshot steps, as the optimizer receives it,
+// before clipping. Block owners write sums of squares to the arena. The main thread adds those of a
+// tensor in block order, which does not depend on the number of workers.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -19,9 +19,9 @@ export interface TensorGradient {
 
 /** One snapshot step. */
 export interface GradientNorms {
-  /** How many optimizer steps were done before it. */
+  /** Optimizer steps completed before it. */
   readonly step: number;
-  /** Of the parameters that train, in the order of the model. */
+  /** The parameters that train, in model order. */
   readonly tensors: readonly TensorGradient[];
 }
 
@@ -31,8 +31,8 @@ interface OwnedBlock {
   readonly gradPtr: number;
 }
 
-/** Binds the snapshots of a worker's blocks: to be called in each step when their gradients are
- * folded; does nothing in other steps. */
+/** Binds the snapshots of a worker's blocks. Call the result in each step once their gradients are
+ * folded; it does nothing in other steps. */
 export function bindGradientNorms(
   setup: {
     readonly plan: {
@@ -58,8 +58,8 @@ export function bindGradientNorms(
   };
 }
 
-/** Reads the last snapshot, also while the workers go on; `values` is the region, `since` the first
- * step of this arena. */
+/** Reads the last snapshot, even while the workers continue; `values` is the region, `since` the
+ * first step of this arena. */
 export function readGradientNorms(
   parameters: ParameterPlan,
   values: Float64Array,

@@ -1,4 +1,4 @@
-// The metrics by name: which there are, whether they fit a task and a split, counting them.
+// The metrics by name: which exist, whether they fit a task and a split, and how to count them.
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
@@ -18,23 +18,23 @@ import { mae, r2 } from './regressionMetrics.ts';
 const METRICS: Readonly<Record<string, Metric>> = { confusion, f1, iou, auc, r2, mae };
 const TOP = /^top([1-9]\d{0,4})$/;
 
-/** Throws a {@link UsageError} for a name that no metric has, and for a metric that does not fit
- * the task; `what` asks for them. */
+/** Throws a {@link UsageError} for an unknown metric, and for one that does not fit the task;
+ * `what` asks for them. */
 export function checkMetrics(what: string, names: readonly string[], task: Task): void {
   for (const name of names) fittedMetric(what, name, task);
 }
 
-/** What counts all asked metrics of a split. */
+/** Counts all requested metrics of a split. */
 export interface MetricsCounter {
-  /** Takes the outputs of the next `count` samples, [count, outputs], in units of the loss; those
-   * of which `isCounted` gives false are left out. */
+  /** Adds the outputs of the next `count` samples, [count, outputs], in units of the loss, except
+   * those for which `isCounted` returns false. */
   add(outputs: Float32Array, count: number, isCounted: (n: number) => boolean): void;
   values(): Metrics;
 }
 
-/** Counters for the samples of a split in their order, without the labels that are `ignored`.
- * Throws what {@link checkMetrics} throws, and a {@link UsageError} for targets for which a metric
- * is not defined; where they are read in chunks, `values` throws it. */
+/** Makes counters for the samples of a split in order, without `ignored` labels. Throws what {@link
+ * checkMetrics} throws, and a {@link UsageError} for targets that a metric is not defined for; if
+ * they are read in chunks, `values` throws it. */
 export function countMetrics(
   what: string,
   names: readonly MetricName[],

@@ -1,7 +1,7 @@
-// Where the time of a step goes: each worker cuts its step into spans without gaps, one for each
-// layer and pass, and times the synchronizations within them. Sums and the spans of the last steps
-// lie in a region of its own; nothing is allocated. Without a profile nothing is wrapped. What the
-// numbers become for people is in profileReport.ts.
+// Records where the time of a step goes: each worker divides its step into spans without gaps, one
+// for each layer and pass, and times the synchronizations within them. Sums and the spans of the
+// last steps are in a separate region; nothing is allocated. Without a profile, nothing is wrapped.
+// profileReport.ts makes the report.
 
 import {
   BACKWARD,
@@ -27,7 +27,7 @@ import type { CutPass, CutPasses } from '../reduce/cutPasses.ts';
 import type { Call } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 
-/** What of a bound model is recorded. */
+/** The parts of a bound model that are recorded. */
 export interface WatchedProgram {
   readonly operations: readonly ({ readonly layerId: number } & CutPasses)[];
   readonly bufferUpdates: readonly { readonly layerId: number; update(): void }[];
@@ -37,22 +37,22 @@ export interface WatchedProgram {
  * operations. */
 export interface Profiler {
   beginStep(step: number): void;
-  /** The time from here on goes to this phase. */
+  /** Counts the time from now on for this phase. */
   enter(phase: number): void;
   endStep(): void;
   /** The same member, with its waits timed. */
   watchMember(member: Member): Member;
-  /** The same program, with every operation in a span of its own. */
+  /** The same program, with each operation in its own span. */
   watchProgram<P extends WatchedProgram>(program: P): P;
 }
 
-/** Places of the phases, for {@link Profiler.enter}. */
+/** Indexes of the phases, for {@link Profiler.enter}. */
 export const ENTER_LOSS = PHASES.indexOf('loss');
 export const ENTER_UPDATE = PHASES.indexOf('update');
 export const ENTER_OTHER = PHASES.indexOf('other');
 const ENTER_LOAD = PHASES.indexOf('load');
 
-/** Binds the recording to a worker's region, which is zero. */
+/** Binds the recording to a worker's region, which must be zeroed. */
 export function bindProfiler(plan: ProfilePlan, region: Float64Array): Profiler {
   const recorder = bindRecorder(plan, region);
   region[CLOCK_SHIFT] = clockShiftMs();
@@ -63,11 +63,11 @@ export function bindProfiler(plan: ProfilePlan, region: Float64Array): Profiler 
   };
 }
 
-/** Writes spans and waits to the region. All state is there, and functions hand each other places
- * in it, because numbers that go from function to function are allocated. What is left is what the
- * clock itself returns. */
+/** Writes spans and waits to the region. All state is in the region, and functions pass indexes
+ * into it, because numbers passed between functions would be allocated. Only the numbers that the
+ * clock returns remain. */
 interface Recorder {
-  /** Ends the running span and begins that of a slot. */
+  /** Ends the current span and begins that of a slot. */
   turnTo(slot: number): void;
   /** Begins the span of a layer's pass; ignored between steps. */
   enterLayer(part: number, layerId: number): void;
@@ -75,7 +75,7 @@ interface Recorder {
   endWait(): void;
 }
 
-/** Where the kept spans are: those of step s have place s modulo {@link KEPT_STEPS}. */
+/** The address of the kept spans: those of step s are at index s modulo {@link KEPT_STEPS}. */
 function keptSpans({ countSlots, spansPerStep }: ProfilePlan): {
   readonly keptAt: number;
   readonly keptLength: number;
@@ -196,8 +196,8 @@ function watchProgram<P extends WatchedProgram>(program: P, { enterLayer }: Reco
   return { ...program, operations, bufferUpdates };
 }
 
-/** From the thread's performance.now(), whose zero may be its own, to the monotonic clock that all
- * threads of a process share. */
+/** The offset from the thread's performance.now(), which may have its own zero, to the monotonic
+ * clock that all threads of a process share. */
 function clockShiftMs(): number {
   const beforeMs = performance.now();
   const sharedMs = Number(process.hrtime.bigint()) / 1e6;

@@ -1,6 +1,6 @@
-// A profile for people: what the workers have recorded (profile.ts), as milliseconds a step, by
-// phase, by layer and by worker. Waiting is what a worker spends within synchronizations, where it
-// is there before another one; it is never part of the work.
+// Turns what the workers have recorded (profile.ts) into a profile: milliseconds per step, by
+// phase, by layer and by worker. Waiting is the time that a worker spends in synchronizations
+// because another one arrives later. It is never part of the work.
 
 import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -14,18 +14,18 @@ import {
   type WorkerRecord,
 } from '../plan/profilePlan.ts';
 
-/** When this process began, by the clock of all threads. */
+/** When this process began, on the clock that all threads share. */
 const PROCESS_START_MS = Number(process.hrtime.bigint()) / 1e6 - 1000 * process.uptime();
 
-/** Milliseconds a step, as means over the workers. */
+/** Milliseconds per step, as means over the workers. */
 export interface ProfileTimes {
   /** Milliseconds of work. */
   readonly workMs: number;
   /** Milliseconds of waiting for others. */
   readonly waitMs: number;
-  /** Of the step: work and waiting together, 0 to 1. */
+  /** Fraction of the step, work and waiting together, 0 to 1. */
   readonly share: number;
-  /** The worker that has worked longest. */
+  /** The worker with the most work. */
   readonly busiest: { readonly rank: number; readonly workMs: number };
 }
 
@@ -37,13 +37,13 @@ export interface ProfilePhaseTimes extends ProfileTimes {
 
 /** The time of one layer. */
 export interface ProfileLayer extends ProfileTimes {
-  /** The layer's place in the model: `1.batchNorm`. */
+  /** The layer's path in the model: `1.batchNorm`. */
   readonly path: string;
-  /** What `workMs` is made of; the update of a layer is that of its running statistics. */
+  /** Milliseconds of work in forward passes, a part of `workMs`. */
   readonly forwardMs: number;
-  /** Milliseconds of backward passes, waiting included. */
+  /** Milliseconds of work in backward passes, a part of `workMs`. */
   readonly backwardMs: number;
-  /** Milliseconds of updates of its parameters. */
+  /** Milliseconds of work in updates of its running statistics, a part of `workMs`. */
   readonly updateMs: number;
 }
 
@@ -57,8 +57,8 @@ export interface ProfileWorker {
   readonly waitMs: number;
 }
 
-/** A part of one worker's step. Spans of work follow each other without gaps; a wait lies
- * within one of them. */
+/** A part of one worker's step. Work spans follow each other without gaps; a wait is inside one of
+ * them. */
 export interface ProfileSpan {
   /** The worker. */
   readonly rank: number;
@@ -66,7 +66,7 @@ export interface ProfileSpan {
   readonly step: number;
   /** The phase. */
   readonly phase: ProfilePhase;
-  /** Undefined where no layer is run. */
+  /** Undefined if no layer runs. */
   readonly path?: string;
   /** Whether the worker waited for others. */
   readonly isWait: boolean;
@@ -76,26 +76,26 @@ export interface ProfileSpan {
   readonly toMs: number;
 }
 
-/** Where the time of a run's steps has gone, those of this trainer. */
+/** Where the time of this trainer's steps has gone. */
 export interface Profile {
-  /** How many were recorded. */
+  /** Number of steps recorded. */
   readonly steps: number;
-  /** Of one step, as the mean over steps and workers. */
+  /** Time of one step, as the mean over steps and workers. */
   readonly stepMs: number;
-  /** From the start of the process to the end of the first step on all workers, data, threads and
-   * all. */
+  /** Time from the start of the process to the end of the first step on all workers, including data
+   * and threads. */
   readonly firstStepMs: number;
-  /** In the order of the step. */
+  /** In step order. */
   readonly phases: readonly ProfilePhaseTimes[];
-  /** In the order of the model. */
+  /** In model order. */
   readonly layers: readonly ProfileLayer[];
-  /** In the order of their ranks. */
+  /** In rank order. */
   readonly workers: readonly ProfileWorker[];
   /** Every span of the last steps, at most 20: by worker, then by time. */
   readonly spans: readonly ProfileSpan[];
 }
 
-/** The profile of a run so far; undefined where it records none or no step is done. */
+/** The profile of a run so far; undefined if it does not record or no step is complete. */
 export function profileOf(plan: RunPlan, memory: WebAssembly.Memory): Profile | undefined {
   const { profile } = plan;
   if (profile === undefined) return undefined;
@@ -106,7 +106,7 @@ export function profileOf(plan: RunPlan, memory: WebAssembly.Memory): Profile | 
   return steps === 0 ? undefined : reportOf(profile, layerNames(plan), records);
 }
 
-/** The report of what all workers have recorded; each has done at least one step. */
+/** The report of what all workers have recorded. Each must have completed at least one step. */
 export function reportOf(
   plan: ProfilePlan,
   names: readonly string[],
@@ -145,7 +145,7 @@ export function reportOf(
   };
 }
 
-/** A worker's times a step over the slots that are asked for. */
+/** A worker's times per step over the given slots. */
 function sumsOf(
   record: WorkerRecord,
   rank: number,

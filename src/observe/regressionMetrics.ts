@@ -1,12 +1,11 @@
-// Metrics of regression. Sums are taken in float64 in the order of the samples, for each value of a
-// target separately.
+// Regression metrics. Sums are taken in float64 in sample order, for each target value separately.
 
 import { sizeOf } from '../base/shape.ts';
 import { ofRegression, type Targets } from './metric.ts';
 
-/** 1 - sum (target - output)^2 / sum (target - mean of the targets)^2, the mean over the target's
- * values. Its units cancel. The mean moves with each sample (Welford 1962), since which samples
- * count is known only then. */
+/** 1 - sum (target - output)^2 / sum (target - mean of the targets)^2, averaged over the target's
+ * values. Its units cancel. The mean is updated with each sample (Welford 1962), since it is only
+ * known then which samples count. */
 export const r2 = ofRegression(({ targetShape }) => {
   const size = sizeOf(targetShape);
   return {

@@ -1,6 +1,6 @@
-// Colors of classes in masks, for all readers: class 0, by convention the background, is nearly
-// black; then the ten of Petroff, "Accessible Color Sequences for Data Visualization" (2021), which
-// stay apart for readers with any color blindness. More classes use them again.
+// Colors of classes in masks. Class 0, by convention the background, is nearly black. The next ten
+// colors are from Petroff, "Accessible Color Sequences for Data Visualization" (2021), and are
+// distinguishable with any color blindness. Further classes reuse them.
 
 export type Color = readonly [red: number, green: number, blue: number];
 
@@ -18,9 +18,9 @@ const SEQUENCE: readonly Color[] = [
   [0x92, 0xda, 0xdd],
 ];
 
-/** Of pixels that do not count. */
+/** The color of pixels that do not count. */
 export const NO_CLASS_COLOR: Color = [0xff, 0xff, 0xff];
-/** How many classes have a color of their own. */
+/** How many classes have a unique color. */
 export const COUNT_COLORS = 1 + SEQUENCE.length;
 
 export function classColor(label: number): Color {

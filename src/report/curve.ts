@@ -1,19 +1,19 @@
-// A curve of bounded size however long a run is: when it is full, neighbors are averaged and each
-// point stands for twice as many values from then on. For drawing it is thinned further, so that
-// peaks stay.
+// A curve of bounded size for a run of any length: when it is full, neighbors are averaged, and
+// each point then represents twice as many values. For drawing, it is thinned further in a way that
+// preserves peaks.
 
 import type { PlotPoint } from './plot.ts';
 
-/** Points of a curve by default; what a page can be asked to hold. */
+/** Default number of points of a curve, which a page can hold. */
 const CAPACITY = 10_000;
-/** Points that are drawn: two for each pixel of a plot's width show all that can be seen. */
+/** The most points drawn: two per pixel of a plot's width show everything visible. */
 const MOST_DRAWN = 1000;
 
 export class Curve {
   private readonly capacity: number;
   private xs: number[] = [];
   private ys: number[] = [];
-  /** Values that one point stands for. */
+  /** Values per point. */
   private width = 1;
   private pendingSum = 0;
   private pendingCount = 0;
@@ -24,7 +24,7 @@ export class Curve {
     this.capacity = capacity;
   }
 
-  /** Adds a value; x has to rise. A value that is not finite is only counted. */
+  /** Adds a value; x must increase. A non-finite value is only counted. */
   add(x: number, y: number): void {
     if (!Number.isFinite(y)) {
       this.notFinite++;
@@ -40,7 +40,7 @@ export class Curve {
     if (this.xs.length === this.capacity) this.halve();
   }
 
-  /** Values that were not finite. */
+  /** Number of non-finite values. */
   get countNotFinite(): number {
     return this.notFinite;
   }
@@ -53,7 +53,7 @@ export class Curve {
     return this.ys.reduce((most, y) => Math.max(most, y), Number.NEGATIVE_INFINITY);
   }
 
-  /** At most `most` points to draw: of each stretch the least and the largest. */
+  /** At most `most` points to draw: the minimum and maximum of each interval. */
   points(most = MOST_DRAWN): PlotPoint[] {
     const { xs, ys } = this;
     if (xs.length <= most) return xs.map((x, i) => ({ x, y: ys[i]! }));

@@ -1,8 +1,8 @@
-// Text inside XML and HTML.
+// Escapes text for XML and HTML.
 
 const NAMES: Readonly<Record<string, string>> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot' };
 
-/** The text with what would be markup as entities; fit for elements and quoted attributes. */
+/** The text with markup characters as entities, for elements and quoted attributes. */
 export function escapeText(text: string): string {
   return text.replace(/[&<>"]/g, (letter) => `&${NAMES[letter]};`);
 }

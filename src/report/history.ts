@@ -1,5 +1,5 @@
-// What a report knows of a run: settings, curves of bounded size, the last snapshots, how it ended.
-// Takes what the run tells as it comes; draws nothing.
+// What a report shows of a run: settings, curves of bounded size, the last snapshots, and how it
+// ended. Collects data as the run reports it; draws nothing.
 
 import type { Diagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
@@ -9,20 +9,20 @@ import { Curve } from './curve.ts';
 import type { MaskPictures } from './maskPictures.ts';
 import { RecentMeans } from './recentMeans.ts';
 
-/** What is known when a run begins. */
+/** Facts that are known when a run begins. */
 export interface RunFacts {
   readonly title: string;
   readonly command: string;
-  /** Names and values, in the order in which they are shown. */
+  /** Names and values, in display order. */
   readonly settings: readonly (readonly [name: string, value: string])[];
   /** Samples of a full step. */
   readonly globalBatch: number;
 }
 
-/** A confusion matrix of more classes would have squares of a few pixels. */
+/** The squares of a larger confusion matrix would have only a few pixels. */
 export const MOST_DRAWN_CLASSES = 100;
 
-/** How a run is, or how it ended. */
+/** The state of a run, or how it ended. */
 export type RunState =
   | { readonly kind: 'running' }
   | { readonly kind: 'stopped' }
@@ -31,17 +31,18 @@ export type RunState =
       readonly kind: 'done';
       readonly testLoss: number | null;
       readonly testAccuracy: number | null;
-      /** Where targets are masks. */
+      /** If targets are masks. */
       readonly testMeanIou?: number;
-      /** Of the test samples or pixels; absent where there are no classes, or too many to draw. */
+      /** For the test samples or pixels; absent without classes, or if there are too many to
+       * draw. */
       readonly confusion?: ConfusionMatrix;
-      /** Some of the test samples, where targets are masks. */
+      /** Some of the test samples, if targets are masks. */
       readonly masks?: MaskPictures;
     };
 
-/** Shorter stretches hold so few steps that their number decides the speed. */
+/** Shorter intervals contain so few steps that the count of steps dominates the speed. */
 const SPEED_SECONDS = 1;
-/** Curves that come in numbers of layers are shorter. */
+/** Curves that exist for each layer are shorter. */
 const LAYER_POINTS = 2000;
 
 export interface LayerCurves {
@@ -62,7 +63,7 @@ export class RunHistory {
   readonly gradients = new Map<string, Curve>();
   state: RunState = { kind: 'running' };
   progress: Progress | undefined;
-  /** The last one, and the best epoch then. */
+  /** The last validation, and the best epoch at that time. */
   validation: Progress['validation'];
   best: Progress['best'];
   diagnostics: Diagnostics | undefined;
@@ -74,7 +75,7 @@ export class RunHistory {
     this.facts = facts;
   }
 
-  /** Takes a look at the run, which has trained for so many seconds. */
+  /** Adds a progress of the run, which has trained for this many seconds. */
   addProgress(progress: Progress, seconds: number): void {
     this.progress = progress;
     this.addMeans(progress);
@@ -90,7 +91,7 @@ export class RunHistory {
     if (!Number.isNaN(meanIou)) this.validationMeanIou.add(step, meanIou);
   }
 
-  /** Takes the last snapshot step; one that is known already is passed over. */
+  /** Adds the last snapshot step, unless it was added before. */
   addSnapshot(diagnostics: Diagnostics | undefined, norms: GradientNorms | undefined): void {
     if (diagnostics !== undefined && diagnostics.step !== this.diagnostics?.step) {
       this.diagnostics = diagnostics;
@@ -127,7 +128,7 @@ export class RunHistory {
   }
 
   private addSpeed(step: number, seconds: number): void {
-    // Steps before the first look may have been done by an earlier run.
+    // Steps before the first progress may come from an earlier run.
     if (this.speedAt === undefined) this.speedAt = { step, seconds };
     const steps = step - this.speedAt.step;
     const time = seconds - this.speedAt.seconds;

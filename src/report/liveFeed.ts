@@ -1,5 +1,5 @@
-// The clients that watch a live page, and what they are sent: the sections when they come, then
-// again whenever something has changed, at most once a second. Renders nothing without a client.
+// The clients that watch a live page, and what they receive: the sections when they connect, then
+// whenever something has changed, at most once a second. Nothing is rendered without a client.
 
 import type { ServerResponse } from 'node:http';
 import { beginEvents, eventText } from './liveResponse.ts';
@@ -7,15 +7,15 @@ import { beginEvents, eventText } from './liveResponse.ts';
 const PUSH_EVERY_MS = 1000;
 
 export interface LiveFeed {
-  /** Answers a client with the sections as they are, and with those of later. */
+  /** Sends a client the current sections, and later ones when they change. */
   add(response: ServerResponse): void;
-  /** Says that something has changed; clients get it within a second. */
+  /** Notes a change; clients receive it within a second. */
   changed(): void;
-  /** Sends the last state and ends all answers. */
+  /** Sends the final state and ends all responses. */
   end(): void;
 }
 
-/** `onTrouble` is told when the sections cannot be rendered. */
+/** `onTrouble` is called if the sections cannot be rendered. */
 export function createFeed(
   sections: () => readonly string[],
   onTrouble: (error: unknown) => void,
@@ -24,7 +24,7 @@ export function createFeed(
   let timer: NodeJS.Timeout | undefined;
   let pushed = '';
 
-  /** Undefined where they cannot be rendered. */
+  /** Undefined if they cannot be rendered. */
   const render = (): string | undefined => {
     try {
       return JSON.stringify(sections());
@@ -40,7 +40,7 @@ export function createFeed(
     const data = render();
     if (data === undefined || data === pushed) return;
     pushed = data;
-    // A client that does not keep up gets a later state instead of a queue of old ones.
+    // A client that does not keep up receives the latest state instead of a queue of old ones.
     for (const watcher of watchers) {
       if (!watcher.writableNeedDrain) watcher.write(eventText('sections', data));
     }

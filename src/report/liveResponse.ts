@@ -1,5 +1,5 @@
-// What the live server answers with: the page and the script in it, plain texts, and events. All of
-// it has the same headers, which let the page load nothing from elsewhere.
+// The live server's responses: the page and its script, plain text, and events. All have the same
+// headers, which keep the page from loading anything from elsewhere.
 
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
@@ -7,8 +7,8 @@ import { type Page, renderPage } from './page.ts';
 
 export const EVENTS_PATH = '/events';
 
-/** Puts the sections that have changed in the place of the old ones, so that the reader's place on
- * the page and in its tables stays. */
+/** Replaces only sections that have changed, to keep the reader's scroll position on the page and
+ * in its tables. */
 const SCRIPT = `
 const main = document.querySelector('main');
 const note = document.createElement('p');
@@ -53,7 +53,7 @@ export function sendText(response: ServerResponse, status: number, text: string)
   response.end(`${text}\n`);
 }
 
-/** Begins an answer that is a stream of events. */
+/** Begins a response that is a stream of events. */
 export function beginEvents(response: ServerResponse): void {
   response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream' });
 }

@@ -1,5 +1,5 @@
-// Serves a page that changes, live, with Server-Sent Events. Listens on this machine alone unless
-// told otherwise.
+// Serves a page that changes live, with Server-Sent Events. By default, it listens only on this
+// machine.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,35 +11,36 @@ import { EVENTS_PATH, sendPage, sendText } from './liveResponse.ts';
 import type { Page } from './page.ts';
 
 export interface LiveOptions {
-  /** Where to listen; default 127.0.0.1. Any other needs a token, which the URL has. */
+  /** Host to listen on; default 127.0.0.1. Any other needs a token, which is in the URL. */
   readonly host?: string;
   /** 0 lets the system choose. */
   readonly port: number;
-  /** The page as it is now. */
+  /** The current page. */
   page(): Page;
-  /** Is told once when the server fails while it serves. */
+  /** Called once if the server fails while it serves. */
   onTrouble?(message: string): void;
-  /** Its sections as they are now, rendered, in the order of the page. */
+  /** The current sections, rendered, in page order. */
   sections(): readonly string[];
 }
 
 export interface LiveServer {
-  /** Where the page is, with the token if there is one. */
+  /** URL of the page, including the token if there is one. */
   readonly url: string;
-  /** Says that something has changed; clients get it within a second. */
+  /** Notes a change; clients receive it within a second. */
   changed(): void;
-  /** Sends the last state and ends. */
+  /** Sends the final state and closes the server. */
   close(): Promise<void>;
 }
 
-/** How long clients have to take the last state; then connections are cut. */
+/** Time for clients to receive the final state before connections are cut. */
 const GRACE_MS = 500;
-/** Connections at one time; more are closed at once. Checkpoints need descriptors, too. */
+/** The most simultaneous connections; further ones are closed immediately. Checkpoints need file
+ * descriptors, too. */
 const MAX_CONNECTIONS = 32;
-/** How long a client has to ask for something. */
+/** Time limit for a client's request. */
 const REQUEST_MS = 5000;
 
-/** Starts to serve. Throws a {@link UsageError} when the port or the host cannot be had. */
+/** Starts the server. Throws a {@link UsageError} if the port or the host is not available. */
 export async function serveLive(options: LiveOptions): Promise<LiveServer> {
   const { host = LOOPBACK } = options;
   const access = accessTo(host);
@@ -73,12 +74,12 @@ export async function serveLive(options: LiveOptions): Promise<LiveServer> {
   };
 }
 
-/** Returns what tells of the first trouble. The run goes on whatever becomes of the page: of a
- * descriptor that is not to be had (EMFILE of accept), of a page that cannot be rendered. */
+/** Returns a function that reports the first problem. The run continues regardless of the page,
+ * even if no file descriptor is available (EMFILE from accept) or the page cannot be rendered. */
 function bindTrouble(options: LiveOptions): (error: unknown) => void {
   let isTold = false;
   return (error) => {
-    if (!isTold) options.onTrouble?.(`the live page has trouble: ${showError(error)}`);
+    if (!isTold) options.onTrouble?.(`the live page failed: ${showError(error)}`);
     isTold = true;
   };
 }
@@ -107,10 +108,10 @@ function answer(
   if (refusal !== undefined) sendText(response, refusal.status, refusal.text);
   else if (url.pathname === EVENTS_PATH) by.feed.add(response);
   else if (url.pathname === '/') sendPage(response, by.page());
-  else sendText(response, 404, 'Not here: the page is at /.');
+  else sendText(response, 404, 'Not found: the page is at /.');
 }
 
-/** What is asked for; undefined where it is not a path, as any client may send. */
+/** The requested URL; undefined if it is not a path, since clients may send anything. */
 function urlOfRequest({ url }: IncomingMessage): URL | undefined {
   return url?.startsWith('/') === true && URL.canParse(`http://page${url}`)
     ? new URL(`http://page${url}`)
@@ -136,7 +137,8 @@ function listenError(error: unknown, host: string, port: number): unknown {
   if (error.code === 'EADDRINUSE' || error.code === 'EACCES') {
     return new UsageError({
       what: `--watch ${port}`,
-      given: error.code === 'EADDRINUSE' ? 'a port that is in use' : 'a port that needs rights',
+      given:
+        error.code === 'EADDRINUSE' ? 'a port that is in use' : 'a port that requires privileges',
       allowed: 'a free port',
       hint: `--watch ${port + 1}, or --watch 0 for any`,
     });

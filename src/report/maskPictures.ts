@@ -1,18 +1,18 @@
-// Predicted masks beside the true ones, as pictures with a legend of the colors of the classes.
+// Predicted masks next to the true ones, as pictures with a legend of the class colors.
 
 import { classColor } from './classColors.ts';
 import type { Block } from './page.ts';
 import { pngAddress } from './png.ts';
 
-/** A sample that is shown. */
+/** A sample to show. */
 export interface MaskPicture {
-  /** Which of the test samples. */
+  /** Index of the test sample. */
   readonly sample: number;
   readonly width: number;
   readonly height: number;
   /** Red, green and blue of each pixel. */
   readonly image: Uint8Array;
-  /** Of each pixel; negative where it does not count. */
+  /** Class of each pixel; negative if it does not count. */
   readonly truth: Int32Array;
   readonly predicted: Int32Array;
 }
@@ -22,7 +22,7 @@ export interface MaskPictures {
   readonly pictures: readonly MaskPicture[];
 }
 
-/** The samples in a row each of image, true and predicted mask. */
+/** Each sample as a row of image, true mask and predicted mask. */
 export function picturesBlock({ classes, pictures }: MaskPictures): Block {
   const rows = pictures.map(({ sample, width, height, image, truth, predicted }) => {
     const show = (what: string, rgb: Uint8Array) => ({

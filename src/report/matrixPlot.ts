@@ -1,33 +1,33 @@
-// A confusion matrix as one SVG text: a square for each pair of classes, shaded by its share of the
-// true class, with counts where there is room for them. Shades are one color over the page's own:
-// each scheme has its color, and a text color for pale squares and one for strong ones.
+// A confusion matrix as SVG text: a square for each pair of classes, stronger for a larger fraction
+// of the true class, with counts if they fit. Shades are one color over the page's background; each
+// color scheme has its own, and a text color for pale squares and one for strong ones.
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import type { ConfusionMatrix } from '../observe/metric.ts';
 import { framed } from './plot.ts';
 
-/** Counts no longer fit into the squares of more classes. */
+/** With more classes, counts do not fit into the squares. */
 const MOST_COUNTED = 16;
-/** Names of more classes would overlap. */
+/** With more classes, names would overlap. */
 const MOST_NAMED = 16;
 /** A square that a count fits into. */
 const SQUARE = 36;
-/** Of matrices of few classes, whose title needs room, and of those without counts. */
+/** The least size for few classes, whose title needs room, and the size without counts. */
 const LEAST_SIZE = 240;
 const PLAIN_SIZE = 360;
 const TOP = 70;
 const LEFT = 60;
 const BOTTOM = 44;
 const RIGHT = 8;
-/** Above this share the color of a square needs the other color of text, in both schemes. */
+/** Above this fraction, a square needs the other text color, in both schemes. */
 const STRONG = 0.805;
 const STYLE =
   '.lineplot{--square:#125b91;--on-pale:#000;--on-strong:#fff}' +
   '@media(prefers-color-scheme:dark){' +
   '.lineplot{--square:#3d93d6;--on-pale:#fff;--on-strong:#000}}';
 
-/** The matrix as an `<svg>` text: true classes from top to bottom, predicted ones from left to
+/** The matrix as `<svg>` text: true classes from top to bottom, predicted ones from left to
  * right. */
 export function matrixPlot(title: string, matrix: ConfusionMatrix): string {
   const squares = matrix.flatMap((row, label) => {
@@ -74,7 +74,7 @@ export function matrixPlot(title: string, matrix: ConfusionMatrix): string {
   return framed({ title, description, yLabel: 'true class', style: STYLE }, svg);
 }
 
-/** Counts of pixels have more digits than a square has room for. */
+/** Pixel counts have more digits than fit into a square. */
 function showCount(count: number): string {
   if (count < 10_000) return `${count}`;
   return count < 1e7 ? `${Math.round(count / 1000)}k` : `${Math.round(count / 1e6)}M`;

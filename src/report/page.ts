@@ -1,6 +1,6 @@
-// A report as one HTML file that needs nothing else, not even a network: sections of text, plots,
-// tables, verdicts and commands. All text is escaped; plots are taken as they are. Fits a phone,
-// and follows the reader's choice of light or dark.
+// A report as one self-contained HTML file that needs no network: sections of text, plots, tables,
+// verdicts and commands. Text is escaped; plots are inserted unchanged. Fits a phone, and follows
+// the reader's light or dark mode.
 
 import { escapeText } from './escape.ts';
 import { PAGE_STYLE } from './style.ts';
@@ -31,16 +31,16 @@ export type Block =
   | { readonly kind: 'figures'; readonly figures: readonly Figure[] }
   | { readonly kind: 'command'; readonly text: string };
 
-/** A picture of few pixels, which are shown as squares. */
+/** A low-resolution picture with pixels shown as squares. */
 export interface Picture {
-  /** A `data:` address. */
+  /** A `data:` URL. */
   readonly address: string;
   readonly name: string;
-  /** For readers who do not see it. */
+  /** Alternative text. */
   readonly alt: string;
 }
 
-/** A number that is seen first. */
+/** A number shown prominently. */
 export interface Figure {
   readonly name: string;
   readonly value: string;
@@ -55,17 +55,17 @@ export interface Page {
   readonly title: string;
   readonly lead: string;
   readonly sections: readonly Section[];
-  /** JavaScript of the page, as it is; default none. */
+  /** JavaScript for the page, inserted unchanged; default none. */
   readonly script?: string;
 }
 
-/** The page as a text. */
+/** The page as HTML text. */
 export function renderPage({ title, lead, sections, script }: Page): string {
   return [
     '<!doctype html>',
     '<html lang="en"><head><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    // An icon of its own keeps browsers from asking a server for one.
+    // An inline icon keeps browsers from requesting one from a server.
     '<link rel="icon" href="data:,">',
     `<title>${escapeText(title)}</title><style>${PAGE_STYLE}</style></head><body>`,
     `<header><h1>${escapeText(title)}</h1><p>${withFlags(lead)}</p></header>`,
@@ -75,19 +75,19 @@ export function renderPage({ title, lead, sections, script }: Page): string {
   ].join('\n');
 }
 
-/** A text whose flags, such as `--epochs`, are not broken at their hyphens. */
+/** Text with flags, such as `--epochs`, that do not break at their hyphens. */
 function withFlags(text: string): string {
   return escapeText(text).replace(/(?<=^|\s)--[\w-]+/g, '<span class="flag">$&</span>');
 }
 
-/** What stands in the page's `<main>`. */
+/** The contents of the page's `<main>`. */
 export function renderSections(sections: readonly Section[]): string {
   return sections.map(renderSection).join('\n');
 }
 
 function renderSection({ heading, blocks }: Section): string {
   const inside = blocks.map(renderBlock).join('\n');
-  // Several plots stand side by side where there is room.
+  // Several plots are side by side if there is room.
   const countPlots = blocks.filter(({ kind }) => kind === 'plot').length;
   const open = countPlots > 1 ? '<section class="plots">' : '<section>';
   return `${open}<h2>${escapeText(heading)}</h2>\n${inside}</section>`;
@@ -153,12 +153,11 @@ function renderTable(table: Extract<Block, { readonly kind: 'table' }>): string 
   const body = `<tbody>${rows.map((cells) => rowOf(cells, 'td')).join('\n')}</tbody>`;
   const said =
     caption === undefined ? '' : `<caption><span>${escapeText(caption)}</span></caption>`;
-  // Wide tables scroll by themselves; the keyboard has to reach them for that.
+  // Wide tables scroll separately; `tabindex` lets the keyboard reach them.
   return `<div class="scroll" tabindex="0"><table>${said}${head}${body}</table></div>`;
 }
 
-/** `2.5`, `-1e-5 ms`, `x 3`, `1 +- 2`, `not finite`, or a dash where there is nothing; not
- * `0.conv2d`. */
+/** `2.5`, `-1e-5 ms`, `x 3`, `1 +- 2`, `not finite`, or a dash for no value; not `0.conv2d`. */
 const NUMERIC = /^([-+x>]? ?\d[\d.]*(e[-+]?\d+)?( .*)?|not finite|-)$/;
 
 /** Whether a cell is a number, with or without a unit. */

@@ -1,6 +1,6 @@
-// A line plot as one SVG text, drawn by Observable Plot into a document that linkedom provides.
-// Readable on white and on black: lines differ by color, symbol and, if asked, dashes; axes take
-// the color of the text around them.
+// A line plot as SVG text, drawn by Observable Plot into a document from linkedom. Readable on
+// white and on black: lines differ by color, symbol and optionally dashes, and axes use the color
+// of the surrounding text.
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
@@ -24,13 +24,13 @@ export interface LinePlot {
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel: string;
-  /** `category` sets values side by side at equal distances, in the order of their first use. */
+  /** `category` places values at equal distances, in order of first use. */
   readonly xScale?: 'linear' | 'log' | 'category';
   readonly yScale?: 'linear' | 'log';
   readonly series: readonly PlotSeries[];
 }
 
-/** A point with the series that it belongs to. */
+/** A point with its series. */
 interface SeriesPoint extends PlotPoint {
   readonly name: string;
 }
@@ -46,14 +46,14 @@ const TITLE_ROW = 18;
 /** Where the legend is below one row of title. */
 const LEGEND_TOP = 34;
 const LEGEND_ROW = 20;
-/** Between legend and axis; the y axis is named there. */
+/** Space between legend and axis, for the name of the y axis. */
 const LABEL_HEIGHT = 32;
-/** Of a letter, in pixels: estimates, since nothing is laid out here. */
+/** Estimated width of a letter, in pixels, since there is no layout here. */
 const LETTER_WIDTH = 7.4;
 const TITLE_LETTER_WIDTH = 9.2;
 const SAMPLE_WIDTH = 34;
-/** Okabe and Ito (2008), told apart with any color vision; darkened or lightened where white or
- * black would swallow them. */
+/** Okabe and Ito (2008), distinguishable with any color vision. Colors that are hard to see on
+ * white or black are darkened or lightened. */
 const COLORS = [
   '#1f83c4',
   '#d9691a',
@@ -65,17 +65,17 @@ const COLORS = [
   '#7d8790',
 ] as const;
 const DASH = '6 4';
-/** Dots help the eye find few points and only hide many. */
+/** Dots help to see few points, but hide many. */
 const MOST_DOTS = 40;
-/** A linear axis shows zero where the least value is below this share of the largest. */
+/** A linear axis includes zero if the minimum is below this fraction of the maximum. */
 const NEAR_ZERO = 0.5;
 const STYLE =
   `.lineplot{color:#1d2329;background:transparent;font:${FONT_SIZE}px system-ui,sans-serif;` +
   'max-width:100%;height:auto}.lineplot text{white-space:pre}' +
   '@media(prefers-color-scheme:dark){.lineplot{color:#dfe3e8}}';
 
-/** The plot as an `<svg>` text. Points without finite coordinates, and those that a logarithmic
- * axis cannot show, are left out. */
+/** The plot as `<svg>` text. Points without finite coordinates, or that a logarithmic axis cannot
+ * show, are left out. */
 export function linePlot(plot: LinePlot): string {
   const { xLabel, xScale = 'linear', yScale = 'linear' } = plot;
   const series = plot.series.map((line) => ({
@@ -83,7 +83,7 @@ export function linePlot(plot: LinePlot): string {
     points: line.points.filter((point) => isShown(point, plot)),
   }));
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
-  // One line is named by the axis.
+  // A single line is named by the axis.
   const legend = series.length > 1 ? legendRows(series) : [];
   const points = series.flatMap(({ name, points }) => points.map((point) => ({ ...point, name })));
   const aboveAxis = (titleRows(plot.title).length - 1) * TITLE_ROW + legend.length * LEGEND_ROW;
@@ -114,7 +114,7 @@ function xAxis(scale: LinePlot['xScale'], points: readonly SeriesPoint[]): Plot.
   const values = [...new Set(points.map(({ x }) => x))];
   if (scale === 'category') return { type: 'point', domain: values, tickFormat: showTick };
   if (scale !== 'log') return { type: 'linear', tickFormat: showTick };
-  // Steps of doubling get their own ticks: batches and devices come so.
+  // Values that double get their own ticks, since batches and devices are often powers of two.
   const areDoubled =
     values.length > 1 && values.every((value) => Number.isInteger(Math.log2(value)));
   const ticks = values.toSorted((a, b) => a - b);
@@ -133,7 +133,7 @@ function yAxis(scale: LinePlot['yScale'], points: readonly SeriesPoint[]): Plot.
   return { type: 'linear', domain: apart(isNearZero ? 0 : least, most), tickFormat: showTick };
 }
 
-/** Ends of an axis; one value alone gets some room. */
+/** Ends of an axis; a single value gets some space around it. */
 function apart(least: number, most: number): [number, number] {
   if (most > least) return [least, most];
   return least === 0 ? [0, 1] : [Math.min(least / 2, least * 2), Math.max(least / 2, least * 2)];
@@ -159,7 +159,7 @@ function marksOf(
     if (low === undefined || high === undefined) return [];
     if (!Number.isFinite(low) || !Number.isFinite(high)) return [];
     if (yScale === 'linear') return [{ ...point, low, high }];
-    // The lower end may be beyond what a logarithm can show: the bar ends at its point then.
+    // If a logarithmic axis cannot show the lower end, the bar ends at its point.
     return high > 0 ? [{ ...point, low: low > 0 ? low : point.y, high }] : [];
   });
   const lines = series.map(({ name, points, style }) =>
@@ -205,7 +205,7 @@ function legendRows(series: readonly PlotSeries[]): LegendEntry[][] {
   return rows;
 }
 
-/** Title, legend, and a description for those who do not see the picture, around what Plot drew. */
+/** Adds title, legend and an accessible description to Plot's output. */
 function frame(
   { title, xLabel, yLabel, series }: LinePlot,
   legend: readonly LegendEntry[][],
@@ -220,11 +220,11 @@ export interface PlotTexts {
   readonly title: string;
   readonly description: string;
   readonly yLabel: string;
-  /** CSS beside that of all plots. */
+  /** CSS in addition to that of all plots. */
   readonly style?: string;
 }
 
-/** Title, description and the name of the y axis around what Plot drew; the rows of a legend stand
+/** Adds title, description and the name of the y axis to Plot's output, with the rows of the legend
  * between title and axis. */
 export function framed(
   texts: PlotTexts,

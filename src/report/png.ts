@@ -1,5 +1,5 @@
-// Small pictures as PNG files in text: 8 bits for each of red, green and blue, no filter (W3C PNG,
-// third edition).
+// Small pictures as PNG files in `data:` URLs: 8 bits per color channel, no filter (W3C PNG, third
+// edition).
 
 import { crc32, deflateSync } from 'node:zlib';
 
@@ -8,7 +8,7 @@ const BITS = 8;
 const TRUECOLOR = 2;
 const CHANNELS = 3;
 
-/** A picture as a `data:` address. `rgb` has its pixels row by row. */
+/** A picture as a `data:` URL. `rgb` has its pixels row by row. */
 export function pngAddress(width: number, height: number, rgb: Uint8Array): string {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);

@@ -1,5 +1,4 @@
-// Loss and accuracy of what was trained since the last look, from the means over the epoch so far
-// that a progress has.
+// Loss and accuracy since the last call, from a progress, which has means over the epoch so far.
 
 import type { Progress } from '../runtime/progress.ts';
 
@@ -7,14 +6,14 @@ import type { Progress } from '../runtime/progress.ts';
 const LARGEST_MEAN = 1e10;
 
 export class RecentMeans {
-  /** Where the last look was: in which epoch, and what had summed up. */
+  /** The last call: its epoch, and the sums at that time. */
   private epoch = 0;
   private samples = 0;
   private lossSum = 0;
   private correctSum = 0;
 
-  /** The means since the last look, or since the epoch began; undefined where nothing was trained
-   * since. NaN where they are not known. */
+  /** The means since the last call, or since the epoch began; undefined if nothing was trained
+   * since. NaN if they are unknown. */
   take({
     epoch,
     samples,
@@ -29,7 +28,7 @@ export class RecentMeans {
     }
     const fresh = samples - this.samples;
     if (fresh <= 0) return undefined;
-    // After a mean as large as this, what later steps add to its sum is lost in rounding.
+    // After a mean this large, rounding hides what later steps add to its sum.
     const isLost = this.lossSum > LARGEST_MEAN * samples;
     const means = {
       loss: isLost ? Number.NaN : (loss * samples - this.lossSum) / fresh,

@@ -1,6 +1,5 @@
-// The page of a training run: how it is or ended, curves, how far the shards' statistics lie
-// apart, gradient norms, settings. The same page is written to a file and served while the run
-// goes on.
+// The page of a training run: its state or end, curves, how far the shards' statistics differ,
+// gradient norms, settings. The same page is written to a file and served during the run.
 
 import type { LayerDiagnostics } from '../observe/diagnostics.ts';
 import type { Curve } from './curve.ts';
@@ -10,17 +9,17 @@ import { matrixPlot } from './matrixPlot.ts';
 import { type Block, type Figure, type Page, renderSections, type Section } from './page.ts';
 import { type LinePlot, linePlot } from './plot.ts';
 
-/** More lines than these cannot be told apart. */
+/** More lines than these cannot be distinguished. */
 const MOST_LINES = 6;
 const LAYER_POINTS_DRAWN = 300;
 
-/** The page of a run as it is now. */
+/** The page of a run in its current state. */
 export function runPage(history: RunHistory): Page {
   const { title } = history.facts;
   return { title, lead: leadOf(history), sections: sectionsOf(history) };
 }
 
-/** What stands in the page's `<main>`, section by section. */
+/** The contents of the page's `<main>`, section by section. */
 export function renderedSections(history: RunHistory): readonly string[] {
   return sectionsOf(history).map((section) => renderSections([section]));
 }
@@ -76,7 +75,10 @@ function nowSection(history: RunHistory): Section {
   }
   if (state.kind === 'failed') blocks.push({ kind: 'text', text: `It failed: ${state.message}` });
   if (state.kind === 'stopped') {
-    blocks.push({ kind: 'text', text: 'It was stopped; a checkpoint, if asked for, goes on.' });
+    blocks.push({
+      kind: 'text',
+      text: 'It was stopped. A checkpoint, if one was saved, can resume it.',
+    });
   }
   return { heading: 'State', blocks };
 }
@@ -104,9 +106,7 @@ function trainingSection(history: RunHistory): Section {
   const { imagesPerSecond, learningRate } = history;
   const validated = validationLoss.length > 0;
   const hasIou = validationMeanIou.length > 0;
-  const how = validated
-    ? ' Of the validation: over all its samples, at the end of each epoch.'
-    : '';
+  const how = validated ? ' Validation: over all its samples, at the end of each epoch.' : '';
   const blocks = [
     plotBlock(
       {
@@ -117,7 +117,7 @@ function trainingSection(history: RunHistory): Section {
           ...(validated ? [{ name: 'validation', curve: validationLoss }] : []),
         ],
       },
-      notFiniteText(loss, `Mean over the samples since the point before.${how}`),
+      notFiniteText(loss, `Mean over the samples since the previous point.${how}`),
     ),
     plotBlock(
       {
@@ -129,7 +129,7 @@ function trainingSection(history: RunHistory): Section {
           ...(hasIou ? [{ name: 'validation mIoU', curve: validationMeanIou }] : []),
         ],
       },
-      `Share of the ${hasIou ? 'pixels' : 'samples'} since the point before that were right.${how}`,
+      `Accuracy over the ${hasIou ? 'pixels' : 'samples'} since the previous point.${how}`,
     ),
     plotBlock(
       {
@@ -137,7 +137,7 @@ function trainingSection(history: RunHistory): Section {
         yLabel: 'images/s',
         series: [{ name: 'images/s', curve: imagesPerSecond }],
       },
-      'Images that were trained since the point before, over the time that it took.',
+      'Images trained since the previous point, per second.',
     ),
     plotBlock(
       {
@@ -145,7 +145,7 @@ function trainingSection(history: RunHistory): Section {
         yLabel: 'rate',
         series: [{ name: 'learning rate', curve: learningRate }],
       },
-      'Of the last step before each point.',
+      'Rate of the last step before each point.',
     ),
   ];
   return { heading: 'Training', blocks: blocks.filter((block) => block !== undefined) };
@@ -162,7 +162,7 @@ function confusionSection({ state }: RunHistory): Section {
   const heading = `Test ${what} by class`;
   if (!isDone || state.confusion === undefined) return { heading, blocks: [] };
   const svg = matrixPlot('Confusion matrix', state.confusion);
-  const caption = 'Shades are shares of the true class, the sum of a row.';
+  const caption = 'Shades are fractions of the true class, the sum of a row.';
   return { heading, blocks: [{ kind: 'plot', svg, caption }] };
 }
 
@@ -170,7 +170,8 @@ function normsSection({ layers, diagnostics }: RunHistory): Section {
   if (diagnostics === undefined) return { heading: 'Statistics of the shards', blocks: [] };
   const worst = [...layers].sort(([, a], [, b]) => b.meanShift.largest - a.meanShift.largest);
   const shown = worst.slice(0, MOST_LINES).map(([name, curves]) => ({ name, ...curves }));
-  const which = layers.size > MOST_LINES ? ` The ${MOST_LINES} layers that are furthest off.` : '';
+  const which =
+    layers.size > MOST_LINES ? ` The ${MOST_LINES} layers with the largest difference.` : '';
   const blocks: (Block | undefined)[] = [
     {
       kind: 'text',
@@ -185,7 +186,7 @@ function normsSection({ layers, diagnostics }: RunHistory): Section {
         yLabel: 'standard deviations',
         series: shown.map(({ name, meanShift }) => ({ name, curve: meanShift })),
       },
-      `Root mean square over the channels, of the replica that is furthest off.${which}`,
+      `Root mean square over the channels, for the replica that is furthest off.${which}`,
     ),
     plotBlock(
       {
@@ -194,7 +195,7 @@ function normsSection({ layers, diagnostics }: RunHistory): Section {
         yScale: 'log',
         series: shown.map(({ name, varianceFactor }) => ({ name, curve: varianceFactor })),
       },
-      `By what factor the variances typically differ.${which}`,
+      `The factor by which the variances typically differ.${which}`,
     ),
     diagnosticsTable(diagnostics.step, diagnostics.layers),
   ];
@@ -207,7 +208,7 @@ function normsSection({ layers, diagnostics }: RunHistory): Section {
 function diagnosticsTable(step: number, layers: readonly LayerDiagnostics[]): Block {
   return {
     kind: 'table',
-    caption: `Step ${step}, of each layer the replica that is furthest off`,
+    caption: `Step ${step}: for each layer, the replica that is furthest off`,
     columns: ['layer', 'replica', 'shift', 'variances', '|mean| / std', 'dead', 'NaN or inf'],
     rows: layers.map(({ path, worst }) => [
       path,
@@ -225,7 +226,8 @@ function gradientsSection({ gradients, gradientNorms }: RunHistory): Section {
   if (gradientNorms === undefined) return { heading: 'Gradients', blocks: [] };
   const weights = [...gradients].filter(([name]) => name.endsWith('.weight'));
   const lines = spread(weights, MOST_LINES).map(([name, curve]) => ({ name, curve }));
-  const which = weights.length > MOST_LINES ? ` ${MOST_LINES} weights from first to last.` : '';
+  const which =
+    weights.length > MOST_LINES ? ` ${MOST_LINES} weights from the first to the last.` : '';
   const blocks: (Block | undefined)[] = [
     plotBlock(
       { title: 'Gradient norms', yLabel: 'Euclidean norm', yScale: 'log', series: lines },
@@ -251,12 +253,12 @@ function settingsSection({ facts }: RunHistory): Section {
   };
 }
 
-/** What a plot over steps is made of. */
+/** The content of a plot over steps. */
 interface StepPlot extends Pick<LinePlot, 'title' | 'yLabel' | 'yScale'> {
   readonly series: readonly { readonly name: string; readonly curve: Curve }[];
 }
 
-/** A plot over steps; nothing before there are two points to draw a line between. */
+/** A plot over steps; nothing if there are fewer than two points to connect. */
 function plotBlock({ series, ...plot }: StepPlot, caption: string): Block | undefined {
   if (!series.some(({ curve }) => curve.length > 1)) return undefined;
   const most = series.length > 1 ? LAYER_POINTS_DRAWN : undefined;
@@ -266,10 +268,10 @@ function plotBlock({ series, ...plot }: StepPlot, caption: string): Block | unde
 
 function notFiniteText({ countNotFinite }: Curve, caption: string): string {
   if (countNotFinite === 0) return caption;
-  return `${caption} ${countNotFinite} points were NaN or infinite and are left out.`;
+  return `${caption} ${countNotFinite} points were NaN or infinite and are not shown.`;
 }
 
-/** At most `count` of a list, from the first to the last. */
+/** At most `count` items of a list, evenly from the first to the last. */
 function spread<T>(list: readonly T[], count: number): readonly T[] {
   if (list.length <= count) return list;
   return Array.from(

@@ -1,5 +1,5 @@
-// Before the first step processes tell each other what they are about to do. What decides bits has
-// to be the same in all of them; a difference is an error that names both processes and what
+// Before the first step, processes tell each other what they are about to do. Whatever decides the
+// bits must be the same in all of them. A difference is an error that names both processes and what
 // differs.
 
 import { RunError } from '../base/errors.ts';
@@ -20,12 +20,12 @@ interface Hello {
 const HINTS: Facts = {
   'version of syncbn': 'the same version on all hosts',
   data: 'the same files on all hosts',
-  'step to go on from': 'the same checkpoint on all hosts',
-  engine: "mode: 'strict' (--strict), whose bits depend on no engine",
+  'step to continue from': 'the same checkpoint on all hosts',
+  engine: "mode: 'strict' (--strict), whose bits do not depend on the engine",
 };
 
-/** Compares this run with those of the other processes, and says where its workers stand. Throws
- * the same {@link UsageError} in all of them. */
+/** Compares this run with those of the other processes, and returns the ranks of its workers.
+ * Throws the same {@link UsageError} in all processes. */
 export async function agree(
   network: Network,
   run: {
@@ -48,8 +48,8 @@ export async function agree(
   return { process, workers, localWorkers: workersOnHost(network, workers) };
 }
 
-/** Compares the states of all processes, which are to be the same bit for bit; `what` names them.
- * Throws the same error in all processes. */
+/** Compares the states of all processes, which must be equal bit for bit; `what` names them in
+ * errors. Throws the same error in all processes. */
 export async function compareStates(
   network: Network,
   tensors: readonly StateTensor[],
@@ -58,16 +58,17 @@ export async function compareStates(
   checkHashes(network, await gatherJson(network, hashState(tensors)), what);
 }
 
-/** The same where the hashes of all processes are known. */
+/** Compares states by their hashes, when those of all processes are known. */
 export function checkHashes(network: Network, hashes: readonly string[], what: string): void {
   const differing = hashes.findIndex((hash) => hash !== hashes[0]);
   if (differing < 0) return;
   const names = processNames(network);
   throw new RunError({
     reason:
-      `the ${what} of ${names[differing]} (${hashes[differing]!.slice(0, 16)}) is not that of ` +
+      `the ${what} of ${names[differing]} (${hashes[differing]!.slice(0, 16)}) ` +
+      `differs from that of ` +
       `${names[0]} (${hashes[0]!.slice(0, 16)}).`,
-    hint: "mode: 'strict' (--strict) where processors differ; else a host that computes wrongly",
+    hint: "mode: 'strict' (--strict) if processors differ; if not, one host computes wrong bits",
   });
 }
 
@@ -86,6 +87,6 @@ function factsOf({ config, data, step }: Parameters<typeof agree>[1]): Facts {
       Object.entries(deciding).map(([name, value]) => [name, JSON.stringify(value ?? null)]),
     ),
     data: `${data.name}, ${data.contentHash ?? data.checksum}`,
-    'step to go on from': `${step}`,
+    'step to continue from': `${step}`,
   };
 }

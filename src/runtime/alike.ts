@@ -1,14 +1,14 @@
-// What has to be the same in all processes is compared before they begin; a difference is an error
-// in all of them that names both processes and what differs.
+// Compares what must be the same in all processes before they begin. A difference is an error in
+// every process that names both processes and what differs.
 
 import { UsageError } from '../base/errors.ts';
 import { type Network, processNames } from './network.ts';
 
-/** What has to be the same, by what errors call it, as text. */
+/** What must be the same, as text, keyed by the name that errors use. */
 export type Facts = Readonly<Record<string, string>>;
 
-/** Compares the facts of all processes. `hints` are what to try where one differs. Throws the same
- * {@link UsageError} in all of them. */
+/** Compares the facts of all processes. `hints` say what to try when one differs. Throws the same
+ * {@link UsageError} in all processes. */
 export function checkAlike(
   network: Pick<Network, 'hosts'>,
   all: readonly Facts[],
@@ -23,13 +23,13 @@ export function checkAlike(
     throw new UsageError({
       what: `${what} of ${names[differing + 1]}`,
       given: theirs,
-      allowed: `${first![what]}, as ${names[0]} has it`,
+      allowed: `${first![what]}, as on ${names[0]}`,
       hint: hints[what] ?? 'the same command on all hosts',
     });
   }
 }
 
-/** How many workers the processes on this host have, of all processes' numbers. */
+/** The worker counts of the processes on this host, selected from those of all processes. */
 export function workersOnHost({ process, hosts }: Network, workers: readonly number[]): number {
   return workers
     .filter((_, other) => hosts[other] === hosts[process])

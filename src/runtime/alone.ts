@@ -1,5 +1,5 @@
-// A model with weights that are given, without a run that trains it: its outputs, computed as a
-// loaded model computes them, on the calling thread; and the state of a run of it.
+// A model with given weights, without a run that trains it: its outputs, computed on the calling
+// thread as a loaded model computes them, and the state of a run with these weights.
 
 import type { NamedValues } from '../checkpoint/foldNorm.ts';
 import {
@@ -15,8 +15,8 @@ import { planRun } from '../plan/plan.ts';
 import { inferenceConfig, startInference } from './inferenceTeam.ts';
 import { type AllOutputs, Predictions } from './predict.ts';
 
-/** Outputs for so many inputs as a run stores them. The model's custom layers and loss must be
- * loaded; each batch of inputs blocks the thread. */
+/** Outputs for a number of inputs in the form that a run stores. The model's custom layers and loss
+ * must be loaded. Each batch of inputs blocks the thread. */
 export async function outputsAlone(
   config: RunConfig,
   weights: NamedValues,
@@ -40,7 +40,7 @@ export async function outputsAlone(
   return predictions.add(inputs, count);
 }
 
-/** All that a checkpoint of a run holds; optimizer state is 0. */
+/** The whole state in a run's checkpoint; optimizer state is 0. */
 export function stateAlone(config: RunConfig, weights: NamedValues): readonly StateTensor[] {
   const { weighted: _weighted, ...unweighted } = config.data;
   const data = { ...unweighted, countTrain: 1, countTest: 0, countValidation: 0 };

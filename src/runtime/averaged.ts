@@ -1,6 +1,6 @@
-// The average of the weights in the place of the weights: for an evaluation, or for good. Running
-// statistics are of the weights, so those of the average are measured first, exactly (PreciseBN);
-// averages that keep the old ones evaluate worse than they are.
+// Puts the average of the weights in place of the weights, for one evaluation or permanently.
+// Running statistics belong to the weights, so the average's statistics are first measured exactly
+// (PreciseBN). With the old statistics, the average would evaluate worse than it should.
 
 import { UsageError } from '../base/errors.ts';
 import { viewOf } from '../memory/arena.ts';
@@ -10,7 +10,7 @@ import type { Feeds } from './feeds.ts';
 import { measure } from './preciseNorm.ts';
 import type { Team } from './team.ts';
 
-/** Training batches over which the statistics of an average are measured, at most. */
+/** The most training batches over which an average's statistics are measured. */
 const MOST_BATCHES = 100;
 
 export interface AveragedRun {
@@ -18,22 +18,22 @@ export interface AveragedRun {
   readonly memory: WebAssembly.Memory;
   readonly team: Team;
   readonly feeds: Feeds;
-  /** Steps done. */
+  /** Steps completed. */
   readonly step: number;
 }
 
-/** Over how many batches the statistics of the average are measured. */
+/** The number of batches over which the average's statistics are measured. */
 export function batchesFor({ stepsPerEpoch }: RunPlan, batches: number | undefined): number {
   return batches ?? Math.min(stepsPerEpoch, MOST_BATCHES);
 }
 
-/** Whether there is an average after so many steps. */
+/** Whether there is an average after the given number of steps. */
 export function hasAverage({ config, stepsPerEpoch }: RunPlan, step: number): boolean {
   const { averaging } = config;
   return averaging !== undefined && step >= firstAverage(averaging, stepsPerEpoch);
 }
 
-/** Throws a {@link UsageError} where there is no average, or none yet. */
+/** Throws a {@link UsageError} if the run has no average, or does not have one yet. */
 export function checkAverage(what: string, { config, stepsPerEpoch }: RunPlan, step: number): void {
   const { averaging } = config;
   if (averaging === undefined) {
@@ -52,7 +52,7 @@ export function checkAverage(what: string, { config, stepsPerEpoch }: RunPlan, s
   });
 }
 
-/** Puts the average in the place of the weights, with statistics of its own. */
+/** Puts the average in place of the weights, with its own statistics. */
 export async function takeAverage(run: AveragedRun, batches: number): Promise<void> {
   const { values, average } = viewsOf(run);
   for (const { isTrained, offset, trainedOffset, length } of run.plan.parameters.entries) {
@@ -61,7 +61,7 @@ export async function takeAverage(run: AveragedRun, batches: number): Promise<vo
   if (run.plan.populations.length > 0) await measure(run, batches, 'pooled');
 }
 
-/** Runs `use` with the average in the place of the weights; then all is as before. */
+/** Runs `use` with the average in place of the weights, then restores the state. */
 export async function withAverage<T>(
   run: AveragedRun,
   batches: number,

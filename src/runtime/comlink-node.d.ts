@@ -1,4 +1,4 @@
-// Comlink ships this file without types that NodeNext resolution would find.
+// Comlink ships this file without types that NodeNext resolution finds.
 declare module 'comlink/dist/esm/node-adapter.mjs' {
   import type { MessagePort } from 'node:worker_threads';
   import type { Endpoint } from 'comlink';

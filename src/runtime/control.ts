@@ -1,6 +1,6 @@
-// The remote control of one worker: typed calls by Comlink over a port of its own, with what
-// Comlink leaves out: errors that keep their class, and an end. Who started the thread, and what
-// happens when it dies, is in crew.ts and gang.ts.
+// Remote control of one worker: typed Comlink calls over a dedicated port. It adds what Comlink
+// lacks: errors that keep their class, and an end. Starting threads and handling their deaths is up
+// to crew.ts and gang.ts.
 
 import { setImmediate } from 'node:timers/promises';
 import { type MessagePort, threadId } from 'node:worker_threads';
@@ -13,27 +13,27 @@ import { packError } from './thrown.ts';
 
 /** What a worker is started with. */
 export interface GangTask<Data> {
-  /** In the gang's group, which may have members in other processes. */
+  /** The rank in the gang's group, which may have members in other processes. */
   readonly rank: number;
   readonly worldSize: number;
   /** The control words of that group. */
   readonly words: ControlWords;
   readonly data: Data;
-  /** Where the remote control comes in. */
+  /** The port that the remote control uses. */
   readonly port: MessagePort;
 }
 
-/** What a worker offers: functions only. Their arguments and results are posted. */
+/** What a worker offers: functions only. Arguments and results are posted. */
 export type RemoteApi<Api> = { readonly [Name in keyof Api]: (...args: never[]) => unknown };
 
 interface StopMessage {
   readonly stop: true;
 }
 
-/** Makes a worker's api, which then answers calls until the worker is told to stop, and gives the
- * id of its thread. The promise rejects, with packed errors, when the api cannot be made. An api
- * function that throws aborts the run before it answers, so that the others leave their waits
- * at once. */
+/** Makes a worker's api, which answers calls until the worker is told to stop, and returns the id
+ * of its thread. The promise rejects with packed errors if the api cannot be made. If an api
+ * function throws, it aborts the run before it answers, so that the others stop waiting
+ * immediately. */
 export async function serveControl<Data, Api extends RemoteApi<Api>>(
   task: GangTask<Data>,
   makeApi: (task: GangTask<Data>) => Api | Promise<Api>,
@@ -44,7 +44,8 @@ export async function serveControl<Data, Api extends RemoteApi<Api>>(
   });
   try {
     const api = await makeApi(task);
-    // An unhandled rejection ends the thread at the end of this turn: only then is it ready.
+    // An unhandled rejection ends the thread at the end of this turn, so the thread is ready only
+    // after it.
     await setImmediate();
     exposeApi(port, api, (error) => abortRun(task.words, task.rank, showError(error)));
     return threadId;
@@ -56,13 +57,14 @@ export async function serveControl<Data, Api extends RemoteApi<Api>>(
 
 /** The main thread's end of {@link serveControl}. */
 export interface Control<Api> {
-  /** Calls before the worker serves them hang. Their promises stay open when it dies: race them. */
+  /** Calls made before the worker serves them wait. Their promises stay pending if it dies, so race
+   * them. */
   readonly api: Remote<Api>;
   /** Settles when the worker has stopped, or its thread has ended. */
   readonly stopped: Promise<void>;
-  /** Whether the process stays alive for the answers. */
+  /** Whether open calls keep the process alive. */
   keepAlive(isKept: boolean): void;
-  /** Asks the worker to take no more calls. */
+  /** Asks the worker to stop accepting calls. */
   stop(): void;
   close(): void;
 }
@@ -79,7 +81,7 @@ export function openControl<Api>(port: MessagePort): Control<Api> {
   };
 }
 
-/** Answers calls of an api, with errors that can be posted; `onError` is told of them first. */
+/** Answers calls of an api, with errors that can be posted. `onError` receives each error first. */
 export function exposeApi<Api extends RemoteApi<Api>>(
   port: MessagePort,
   api: Api,

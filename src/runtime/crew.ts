@@ -1,7 +1,7 @@
-// The threads of a gang, by Piscina. They start when the crew is made. One task on each thread sets
-// up its rank and returns; from then on the thread lives on messages, and Piscina, to which it is
-// idle, lets the process end without it. A crew tells when a thread ends unasked, and leaves none
-// when it is dismissed.
+// The threads of a gang, run by Piscina. They start when the crew is made. One task per thread sets
+// up its rank and returns. After that, the thread only handles messages, and Piscina, which
+// considers it idle, lets the process end. A crew reports unexpected thread ends, and leaves no
+// thread running once it is dismissed.
 
 import type { MessagePort, ResourceLimits, Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
@@ -11,25 +11,25 @@ import { unpackError } from './thrown.ts';
 
 export interface CrewOptions {
   readonly workers: number;
-  /** The URL of the built module whose default export takes a task and gives the id of its
+  /** The URL of the built module. Its default export takes a task and returns the id of its
    * thread. */
   readonly entry: string;
   readonly resourceLimits?: ResourceLimits;
 }
 
-/** Called for each end of a thread before {@link Crew.dismiss}; without a rank when the thread has
+/** Called for each thread that ends before {@link Crew.dismiss}, without a rank if the thread has
  * none yet. */
 export type OnEnd = (cause: Error | string, rank: number | undefined) => void;
 
 export type PoolClass = typeof Piscina;
 
-/** Makes a crew, whose threads start while the caller prepares what they are set up with. */
+/** Makes a crew. Its threads start while the caller prepares what they need. */
 export async function openCrew(options: CrewOptions): Promise<Crew> {
   return new Crew(await loadPool(), options);
 }
 
-/** Imported when the first threads start, or a moment before: in a bundle of ES modules Piscina,
- * which is CommonJS, ends the program before any word about bundles. */
+/** Imported when the first threads start, or just before. In a bundle of ES modules, Piscina, which
+ * is CommonJS, would end the program before any message about bundles. */
 export async function loadPool(): Promise<PoolClass> {
   return (await import('piscina')).Piscina;
 }
@@ -41,7 +41,7 @@ export class Crew {
   private readonly exits: Promise<unknown>[];
   private dismissed: Promise<void> | undefined;
   private onEnd: OnEnd | undefined;
-  /** Ends that came before anything listened. */
+  /** Ends that happened before there was a listener. */
   private readonly untold: Parameters<OnEnd>[] = [];
 
   constructor(Pool: PoolClass, options: CrewOptions) {
@@ -52,24 +52,24 @@ export class Crew {
       minThreads: workers,
       maxThreads: workers,
       concurrentTasksPerWorker: 1,
-      // Threads wait for messages of ours, so Piscina is not to park them between tasks.
+      // Threads wait for our messages, so Piscina must not park them between tasks.
       atomics: 'disabled',
       recordTiming: false,
       workerData: { entry },
       ...(resourceLimits !== undefined && { resourceLimits }),
     });
     this.exits = this.pool.threads.map((thread) => this.watch(thread));
-    // The error of a thread that is set up is told of by that thread, a moment later.
+    // A thread that is set up reports its own error a moment later.
     this.pool.on('error', (error) => queueMicrotask(() => this.ended(unpackError(error))));
   }
 
-  /** Tells of all ends from now on, and of those there were. */
+  /** Reports all ends from now on, and those that have already happened. */
   listen(onEnd: OnEnd): void {
     this.onEnd = onEnd;
     for (const end of this.untold.splice(0)) onEnd(...end);
   }
 
-  /** Sets up a rank on a thread of its own. Rejects when that fails or the thread ends. */
+  /** Sets up a rank on its own thread. Rejects if that fails or the thread ends. */
   async setUp<Data>(
     rank: number,
     task: GangTask<Data>,
@@ -80,7 +80,7 @@ export class Crew {
     return threadId;
   }
 
-  /** Ends all threads, by force. May be called again. */
+  /** Terminates all threads. May be called again. */
   dismiss(): Promise<void> {
     this.dismissed ??= this.end();
     return this.dismissed;
@@ -89,7 +89,7 @@ export class Crew {
   private async end(): Promise<void> {
     await this.pool.destroy();
     await Promise.all(this.exits);
-    // The late `exit` of a thread that had thrown makes a destroyed pool start threads again.
+    // The late `exit` event of a thread that threw makes a destroyed pool start threads again.
     while (this.pool.threads.length > 0) await this.pool.destroy();
   }
 

@@ -1,5 +1,5 @@
-// The error of a run whose numbers are not finite any more, made by main from what workers found;
-// and those of asking for a state that such a run, or one that failed, does not have.
+// Errors of a run whose numbers are no longer finite, made on the main thread from what workers
+// found; and errors of requests for a state that such a run, or a failed one, no longer has.
 
 import { RunError, UsageError } from '../base/errors.ts';
 import { viewOf } from '../memory/arena.ts';
@@ -11,9 +11,9 @@ import type { Trained } from '../train/step.ts';
 
 const HINT =
   'a smaller learning rate, warmup steps or clipping; or --on-non-finite continue, ' +
-  "onNonFinite: 'continue', to train on all the same";
+  "onNonFinite: 'continue', to keep training";
 
-/** The error; undefined when the run is well. */
+/** The error; undefined if all numbers are finite. */
 export function divergenceOf(
   run: { readonly plan: RunPlan; readonly memory: WebAssembly.Memory },
   trained: readonly Trained[],
@@ -45,7 +45,7 @@ function earliest(divergences: readonly Divergence[]): NonFinite | undefined {
 function reasonOf(found: NonFinite | undefined, isDone: boolean): string {
   const kept = `The weights are those ${isDone ? 'after' : 'before'} this step.`;
   if (found === undefined) {
-    return `the loss or a gradient was not finite, and was when the step was repeated. ${kept}`;
+    return `the loss or a gradient was not finite, but a repeat of the step was. ${kept}`;
   }
   switch (found.what) {
     case 'input':
@@ -55,26 +55,26 @@ function reasonOf(found: NonFinite | undefined, isDone: boolean): string {
     case 'running statistics':
       return `its running statistics are not finite. ${kept}`;
     case 'total gradient':
-      return `its gradients are finite in each part and overflow together. ${kept}`;
+      return `its gradients are finite in each part but overflow when summed. ${kept}`;
     default:
       return `its ${found.what} is not finite. ${kept}`;
   }
 }
 
-/** The error of saving a run that is not finite: it would take the place of a state that is. */
+/** The error of saving a run that is not finite: it would replace a state that is. */
 export function unsaved(path: string, diverged: RunError): UsageError {
   return new UsageError({
     what: `Saving to ${path}`,
-    problem: `is refused since the run diverged in step ${diverged.failure.step}`,
+    problem: `is refused because the run diverged in step ${diverged.failure.step}`,
     hint: 'the checkpoint that was written before',
   });
 }
 
-/** The error of asking for the state of a run that failed in the midst of a step. */
+/** The error of requesting the state of a run that failed during a step. */
 export function tornBy({ message }: Error, what: string): UsageError {
   return new UsageError({
     what: `${what} of a trainer`,
-    problem: `is refused since the run failed within a step (${message})`,
+    problem: `is refused because the run failed during a step (${message})`,
     hint: 'Trainer.resume with the last checkpoint',
   });
 }

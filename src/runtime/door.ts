@@ -1,5 +1,5 @@
-// What the functions of a trainer take from outside, as schemas: see base/parse.ts. Data, models,
-// optimizers and the like are parsed by their own functions.
+// Schemas for what the functions of a trainer accept: see base/parse.ts. Data, models, optimizers
+// and other specs are parsed by their own functions.
 
 import { UsageError } from '../base/errors.ts';
 import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
@@ -49,7 +49,7 @@ import type { TrainerOptions } from './trainerOptions.ts';
 const workers = wholeNumber(1).exactOptional();
 const timeoutMs = wholeNumber(1).exactOptional();
 
-/** What Trainer.start and Trainer.resume both take. */
+/** Options that both Trainer.start and Trainer.resume accept. */
 const common = {
   data: anything<TrainingData>("a dataset, such as await openDataset('mnist')"),
   workers,
@@ -107,7 +107,7 @@ const trainerSchema = optionsSchema<TrainerOptions<TrainingData>>()({
 const resumeSchema = optionsSchema<ResumeOptions>()(common);
 
 const DECIDED =
-  'is decided by the checkpoint: a resumed run goes on as it began, whatever its workers';
+  'is decided by the checkpoint: a resumed run keeps this setting for any number of workers';
 const decidedByCheckpoint = Object.fromEntries(
   [...Object.keys(trainerSchema.shape), 'batch']
     .filter((name) => !(name in resumeSchema.shape))
@@ -145,7 +145,7 @@ const headSchema = optionsSchema<HeadOptions>()({
   weight: positive.exactOptional(),
 });
 
-/** How heads are trained, from outside. Throws a {@link UsageError}. */
+/** Parses how heads are trained. Throws a {@link UsageError}. */
 function parseHeads(given: unknown): Readonly<Record<string, HeadOptions>> {
   const example = 'heads: { aux: { weight: 0.4 } }';
   if (!isObject(given)) {
@@ -165,8 +165,8 @@ const groupSchema = optionsSchema<ParameterGroup>()({
   weightDecay: atLeastZero.exactOptional(),
 });
 
-/** Groups from outside. Throws a {@link UsageError} for unknown fields, values out of range, and a
- * group that changes nothing. */
+/** Parses parameter groups. Throws a {@link UsageError} for unknown fields, values out of range,
+ * and a group that changes nothing. */
 function parseParameterGroups(given: unknown): readonly ParameterGroup[] {
   if (!Array.isArray(given)) {
     const example = "parameterGroups: [{ match: '*.bias', weightDecay: 0 }]";
@@ -193,7 +193,7 @@ function withGlobalBatch(given: unknown): unknown {
   throw new UsageError({
     what: 'batch of Trainer.start',
     given: { batch, globalBatch: rest.globalBatch },
-    allowed: 'globalBatch alone, of which batch is an alias',
+    allowed: 'globalBatch alone; batch is an alias of it',
   });
 }
 
@@ -264,7 +264,7 @@ const evaluateSchema = optionsSchema<EvaluateOptions>()({
   }).exactOptional(),
 });
 
-/** The options of evaluate; whether there are such metrics is checked with the data. */
+/** The options of evaluate. Whether such metrics exist is checked with the data. */
 export function parseEvaluateOptions(
   given: unknown,
 ): EvaluateOptions & Required<Pick<EvaluateOptions, 'weights'>> {
@@ -275,7 +275,7 @@ export function parseEvaluateOptions(
   throw new UsageError({
     what: 'batches of evaluate',
     given: options.batches,
-    allowed: "weights: 'average', whose statistics are measured over so many batches",
+    allowed: "weights: 'average', whose statistics are measured over this many batches",
   });
 }
 
@@ -316,7 +316,7 @@ const exportSchema = optionsSchema<ExportOptions>()({
   overwrite: flag.exactOptional(),
 });
 
-/** The options of exportInference, but for the inputs' length. */
+/** The options of exportInference, except for the length of the inputs. */
 export function parseExportOptions(given: unknown): ExportOptions {
   const example = "exportInference({ path: 'inference.ckpt' })";
   return parseOptions('exportInference', exportSchema, given, { example });
@@ -338,7 +338,7 @@ export function parseSaveOptions(given: unknown): SaveOptions {
   return parseOptions('save', saveSchema, given, { example: "save('run.ckpt', { keep: 3 })" });
 }
 
-/** The path of a file, as `what` takes it. */
+/** The path of a file for the function named by `what`. */
 export function parsePath(what: string, given: unknown): string {
   if (typeof given === 'string' && given !== '' && !given.includes('\0')) return given;
   throw new UsageError({ what, given, allowed: 'the path of a file' });

@@ -1,6 +1,6 @@
-// A team that goes on when a worker dies: the state is brought back to that of a whole step, the
-// same arena is planned for one worker fewer, and what was asked for is asked for again. Since the
-// number of workers changes no bit, neither does a death.
+// A team that continues when a worker dies. It restores the state after a whole step, plans the
+// same arena for one worker fewer, and repeats the request. The number of workers changes no bit,
+// so neither does a death.
 
 import { assertSame, RunError } from '../base/errors.ts';
 import { prepareWords } from '../checkpoint/state.ts';
@@ -22,7 +22,7 @@ export interface ElasticSetup extends TeamSetup {
   readonly notify: (notice: string) => void;
 }
 
-/** What an arena has to hold so that its run may lose workers, one after the other. */
+/** The size of an arena for a run that may lose workers, one after another. */
 export function elasticSize(config: RunConfig): Pick<Layout, 'sizeBytes'> {
   const sizes = Array.from({ length: config.workers }, (_, fewer) => {
     return planRun({ ...config, workers: config.workers - fewer }).layout.sizeBytes;
@@ -30,7 +30,7 @@ export function elasticSize(config: RunConfig): Pick<Layout, 'sizeBytes'> {
   return { sizeBytes: Math.max(...sizes) };
 }
 
-/** Starts the team of a plan whose arena is filled. */
+/** Starts the team of a plan after its arena is filled. */
 export async function startElasticTeam(setup: ElasticSetup): Promise<Team> {
   const team = new ElasticTeam(setup);
   await team.start(setup.crew);
@@ -43,9 +43,9 @@ class ElasticTeam implements Team {
   private readonly setup: ElasticSetup;
   private gang: Gang<TrainApi> | undefined;
   private isClosed = false;
-  /** Whether a thread of the gang has ended unasked. */
+  /** Whether a thread of the gang has ended unexpectedly. */
   private hasDied = false;
-  /** What the last worker that was lost has thrown. */
+  /** What the last lost worker threw. */
   private lastThrown: string | undefined;
 
   constructor(setup: ElasticSetup) {
@@ -85,8 +85,8 @@ class ElasticTeam implements Team {
     await this.gang?.close();
   }
 
-  /** Makes ready to go on without the worker whose death this error is; throws it where that is of
-   * no use. */
+  /** Prepares to continue without the worker that died with this error. Throws the error if that
+   * would not help. */
   private async loseWorker(
     error: unknown,
     regained: ((steps: number) => void) | undefined,
@@ -94,12 +94,12 @@ class ElasticTeam implements Team {
     await this.gang?.close();
     this.gang = undefined;
     const isOfWorker = error instanceof RunError && error.failure.rank !== undefined;
-    // Others would not read what cannot be read.
+    // If this worker cannot read it, the others cannot either.
     if (this.isClosed || !isOfWorker || isUnreadable(error)) throw error;
     const { memory, notify } = this.setup;
     const steps = restoreStep(this.plan, memory) ?? countSteps(this.words);
     regained?.(steps);
-    // What was thrown twice in the same step would be thrown by the others, too.
+    // What was thrown twice in the same step would be thrown by the other workers, too.
     const { step, reason } = error.failure;
     const thrown = this.hasDied || step === undefined ? undefined : `step ${step}: ${reason}`;
     if (thrown !== undefined && thrown === this.lastThrown) throw error;
@@ -109,11 +109,11 @@ class ElasticTeam implements Team {
     this.planFor(workers, steps);
     const others = workers === 1 ? '1 worker' : `${workers} workers`;
     const lost = error.message.replace(/\.$/, '');
-    notify(`${lost}. The run goes on with ${others}, after step ${steps}.`);
+    notify(`${lost}. The run continues with ${others}, after step ${steps}.`);
   }
 
-  /** Plans the same arena for so many workers, and makes it as if it were new but for the state
-   * after `steps` steps. */
+  /** Plans the same arena for fewer workers and initializes it, keeping only the state after
+   * `steps` steps. */
   private planFor(workers: number, steps: number): void {
     const { memory } = this.setup;
     const before = this.plan;
@@ -140,12 +140,12 @@ class ElasticTeam implements Team {
   }
 }
 
-/** The steps of the run that rank 0 has said are done. */
+/** The number of completed steps that rank 0 has published. */
 function countSteps(words: ControlWords): number {
   return Atomics.load(progressWords(words), PROGRESS_STEPS);
 }
 
-/** What main reads of the last snapshot step. */
+/** The regions of the last snapshot step that the main thread reads. */
 function observedRegions({ diagnostics, gradientNorms }: RunPlan): readonly Region<'f64'>[] {
   return [
     ...(diagnostics === undefined ? [] : [diagnostics.results]),

@@ -1,5 +1,5 @@
-// An evaluation of a trained model on data that need not be that of its run: in an arena of its
-// own, which has the samples.
+// Evaluates a trained model on data that may differ from its run's data, in a separate arena that
+// holds the samples.
 
 import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
@@ -13,8 +13,8 @@ import { bindFeeds } from './feeds.ts';
 import { type InferenceSetup, startInference } from './inferenceTeam.ts';
 import type { EvaluateDataOptions } from './loadModel.ts';
 
-/** Evaluates a model on a split of any data of its shapes. Throws a {@link UsageError} for data
- * that does not fit. */
+/** Evaluates a model on a split of any data with matching shapes. Throws a {@link UsageError} if
+ * the data does not fit. */
 export async function evaluateSamples<Name extends MetricName = never>(
   model: Omit<InferenceSetup, 'samples'>,
   data: Dataset,

@@ -1,5 +1,5 @@
-// What an evaluation gives: the workers leave a loss and a hit for each sample, which main sums in
-// the order of the samples, so that the number of workers changes no bit.
+// What an evaluation returns. Workers store a loss and a hit for each sample, and the main thread
+// sums them in sample order, so that the number of workers changes no bit.
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
@@ -19,46 +19,46 @@ import type { Network } from './network.ts';
 import { shareSamples } from './sharing.ts';
 import type { Team } from './team.ts';
 
-/** What an evaluation gives, with the metrics that were asked for. */
+/** The result of an evaluation, with the requested metrics. */
 export interface Evaluation<Name extends MetricName = never> {
-  /** Mean over the samples, by their weights. */
+  /** Weighted mean over the samples. */
   readonly loss: number;
-  /** Of each head of the model, by its name, likewise. */
+  /** The same for each head of the model, by name. */
   readonly headLosses: Readonly<Record<string, number>>;
-  /** What training minimizes: the loss, and that of each head times its weight. */
+  /** What training minimizes: the loss plus each head's loss times its weight. */
   readonly totalLoss: number;
-  /** Share of samples that were right, of those whose weight is not 0; of masks the share of
-   * pixels, without those that are ignored. NaN for losses that know no right and wrong. A sample
-   * with several labels is right where all outputs are. */
+  /** Fraction of samples with nonzero weight that were classified correctly; for masks, the
+   * fraction of pixels that are not ignored. NaN for losses without right and wrong answers. A
+   * sample with several labels is correct if all outputs are. */
   readonly accuracy: number;
-  /** Of masks the mean over the classes of the intersection of labels and predictions over their
-   * union, both counted in pixels over all samples; without ignored pixels, and without classes
-   * that never occur, neither as a label nor as a prediction. NaN where targets are not masks. */
+  /** For masks, the mean over classes of intersection over union, with pixels counted over all
+   * samples. Ignored pixels don't count, nor do classes that occur neither as a label nor as a
+   * prediction. NaN if targets are not masks. */
   readonly meanIou: number;
-  /** Samples that were evaluated. */
+  /** Samples evaluated. */
   readonly count: number;
-  /** Those that were asked for. */
+  /** The requested metrics. */
   readonly metrics: Metrics<Name>;
-  /** How long it took. */
+  /** Duration of the evaluation. */
   readonly seconds: number;
 }
 
 /** The options of {@link RunningTrainer.evaluate}. */
 export interface EvaluateOptions<Name extends MetricName = MetricName> {
-  /** Which weights: those that are trained (default), or their `average`, whose running statistics
-   * are then measured first, exactly: see {@link UseAverageOptions}. */
+  /** Which weights to evaluate: the trained ones (default), or their `average`. The average's
+   * running statistics are first measured exactly: see {@link UseAverageOptions}. */
   readonly weights?: 'raw' | 'average';
-  /** As {@link UseAverageOptions.batches}; of the average only. */
+  /** Same as {@link UseAverageOptions.batches}; only for the average. */
   readonly batches?: number;
-  /** What is measured beyond loss and accuracy, exactly, over the samples of the split whose weight
-   * is not 0; default nothing. See {@link MetricName}. */
+  /** Metrics to measure beyond loss and accuracy, exactly, over the split's samples with nonzero
+   * weight. Default none. See {@link MetricName}. */
   readonly metrics?: readonly Name[];
 }
 
 /** The options of {@link RunningTrainer.useAverage}. */
 export interface UseAverageOptions {
-  /** Training batches over which the running statistics of the average are measured (PreciseBN),
-   * those of the steps that would come next. Default: those of an epoch, at most 100. */
+  /** Training batches over which the average's running statistics are measured (PreciseBN): those
+   * of the steps that would come next. Default: one epoch's batches, at most 100. */
   readonly batches?: number;
 }
 
@@ -111,7 +111,7 @@ async function evaluateSpan(
   await team.callAll(whenBegun(begin, (api) => api.evaluate(split, span)));
 }
 
-/** The sums over `count` samples of each head's losses times its weight. */
+/** Sums each head's losses times its weight over `count` samples. */
 function sumHeads({ plan, memory }: EvaluatedRun, count: number): readonly number[] {
   const region = plan.regions.inference.headLosses;
   if (region === undefined) return [];
@@ -126,12 +126,13 @@ function isOfMasks({ config }: RunPlan): boolean {
   return config.data.task.kind === 'segmentation';
 }
 
-/** From the pixels by class. */
+/** Scores from the pixel counts per class. */
 function maskScores(matrix: ConfusionMatrix): Pick<Evaluation, 'accuracy' | 'meanIou'> {
   return { accuracy: accuracyOf(matrix), meanIou: overlapsOf(matrix).mean };
 }
 
-/** Evaluates batch by batch, and counts the outputs of each, for which there is room for one. */
+/** Evaluates batch by batch and counts each batch's outputs, since there is memory for only one
+ * batch of them. */
 async function countBatches(
   run: EvaluatedRun,
   split: SplitName,
@@ -152,16 +153,17 @@ async function countBatches(
   }
 }
 
-/** What is counted over a split. */
+/** The counts over a split. */
 export interface SplitMetrics<Name extends MetricName> {
-  /** Those that were asked for. */
+  /** The requested metrics. */
   readonly names: readonly Name[];
-  /** Of these and, where targets are masks, `confusion`; undefined where there are none. */
+  /** Counts for these metrics and, if targets are masks, for `confusion`; undefined if nothing is
+   * counted. */
   readonly counter: MetricsCounter | undefined;
 }
 
-/** Counters of the asked metrics over a split. Throws a {@link UsageError} where a metric does not
- * exist or fit. */
+/** Makes counters of the requested metrics for a split. Throws a {@link UsageError} if a metric
+ * does not exist or does not fit. */
 export function metricsFor<Name extends MetricName>(
   { plan, samples }: Pick<EvaluatedRun, 'plan' | 'samples'>,
   split: SplitName,
@@ -174,8 +176,8 @@ export function metricsFor<Name extends MetricName>(
   if (isOfLabels) {
     throw new UsageError({
       what: `metrics of evaluate('${split}')`,
-      given: `targets that are labels, by the loss ${loss.kind}`,
-      allowed: 'no metrics for these: accuracy is of each sample',
+      given: `targets that are labels, required by the loss ${loss.kind}`,
+      allowed: 'no metrics for these targets: their accuracy is per sample',
     });
   }
   const what = `evaluate('${split}')`;
@@ -199,8 +201,8 @@ function sumSamples(samples: Float64Array, count: number): Pick<Evaluation, 'los
 
 const SPLITS = ['train', 'test', 'validation'] as const satisfies readonly SplitName[];
 
-/** How many samples a split of the data called `name` has, or a {@link UsageError} when it has none
- * or is none; `what` takes the split. */
+/** The number of samples in a split of the data called `name`. Throws a {@link UsageError} if the
+ * split is empty or does not exist; `what` takes the split. */
 export function countSamples(
   { name, data }: { readonly name: string; readonly data: DataPlan },
   split: SplitName,

@@ -1,5 +1,4 @@
-// What a run is asked about its quality: evaluations of a split, by the weights or by their
-// average.
+// Evaluations of a run on a split, with its weights or with their average.
 
 import type { MetricName } from '../observe/metric.ts';
 import { checkInference } from '../plan/feasible.ts';
@@ -22,7 +21,7 @@ import type { Team } from './team.ts';
 /** What an evaluation needs of a run. */
 export interface EvaluatedRun {
   readonly occupation: Occupation;
-  /** With the workers as they are now, and the steps that are done. */
+  /** The setup, with the current workers and the number of completed steps. */
   parts(): RunSetup & Pick<Team, 'plan' | 'words'>;
   done(): number;
   /** Watches workers that change the state. */
@@ -64,13 +63,13 @@ export class Evaluations {
     );
   }
 
-  /** Throws a UsageError where a split cannot be evaluated; `what` asks for it. */
+  /** Throws a {@link UsageError} if a split cannot be evaluated; `what` is the caller's name. */
   check(split: SplitName, what: string): void {
     const count = this.count(split, what);
     checkInference(`${what} of '${split}'`, this.run.parts().plan, count);
   }
 
-  /** Evaluates a split by the weights as they are. The run must be occupied. */
+  /** Evaluates a split with the current weights. The run must be occupied. */
   now<Name extends MetricName = never>(
     split: SplitName,
     counted: SplitMetrics<Name> = metricsFor(this.run.parts(), split, []),

@@ -1,6 +1,6 @@
-// A trained model for inference: batch normalization folded into the layers before it, checked
-// against the model as it was on inputs, and written as a checkpoint if asked. What is folded, and
-// the maths, is in checkpoint/foldNorm.ts.
+// Exports a trained model for inference: folds batch normalization into the layers before it,
+// compares the result with the original model on inputs, and optionally writes it as a checkpoint.
+// checkpoint/foldNorm.ts says what is folded and has the math.
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
@@ -22,27 +22,27 @@ import { checkReplaceable } from './saving.ts';
 
 /** The options of {@link RunningTrainer.exportInference}. */
 export interface ExportOptions {
-  /** What both models are run on, in the data's own units; default: the first test samples (without
-   * any: training samples), as many as a global batch. */
+  /** Inputs to compare both models on, in the data's own units. Default: the first test samples
+   * (training samples if there are no test samples), as many as a global batch. */
   readonly inputs?: Inputs;
-  /** The largest difference of any output that is taken, as a share of the largest output; default
-   * 1e-4. Folding rounds each weight once, which is about 1e-6; more shows where a channel's mean
-   * is thousands of times its deviation. */
+  /** The largest difference that is accepted for any output, as a fraction of the largest output;
+   * default 1e-4. Folding rounds each weight once, which gives about 1e-6. Larger differences occur
+   * if a channel's mean is thousands of times its standard deviation. */
   readonly tolerance?: number;
-  /** Writes a checkpoint of the folded model there, with no optimizer state. Default: no file is
-   * written. */
+  /** Path of a checkpoint to write with the folded model and no optimizer state. Default: no file
+   * is written. */
   readonly path?: string;
-  /** Lets `path` replace whatever file is there; default false. */
+  /** Whether `path` may replace an existing file; default false. */
   readonly overwrite?: boolean;
 }
 
-/** A folded model, and how far its outputs are from those before. */
+/** A folded model, and how far its outputs are from the original ones. */
 export interface InferenceExport extends FoldedModel {
-  /** Of any output between the model as it was and as it is. */
+  /** The largest difference of any output between the original and the folded model. */
   readonly maxDifference: number;
-  /** The largest output of the model as it was. */
+  /** The largest output of the original model. */
   readonly maxOutput: number;
-  /** Samples whose outputs were compared. */
+  /** Number of samples compared. */
   readonly countInputs: number;
 }
 
@@ -61,12 +61,12 @@ interface TrainedRun {
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
-  /** Outputs for inputs as the arena holds them. */
+  /** Outputs for inputs in the form that the arena holds. */
   outputs(inputs: Uint8Array | Float32Array): Promise<AllOutputs>;
 }
 
-/** Folds, compares, and writes. Throws a {@link UsageError} where the outputs differ by more than
- * the tolerance. */
+/** Folds, compares and writes. Throws a {@link UsageError} if the outputs differ by more than the
+ * tolerance. */
 export async function exportInference(
   run: TrainedRun,
   options: ExportOptions,
@@ -87,7 +87,7 @@ export async function exportInference(
       : storedInputs(config.data, options.inputs);
   const expected = await run.outputs(inputs);
   const folded = foldBatchNorm(config.model, weights, config.data.inputShape);
-  // Patterns name layers by places that they no longer have.
+  // Patterns name layers by their old positions.
   const { freeze: _freeze, parameterGroups: _groups, ...kept } = config;
   const foldedConfig = { ...kept, model: folded.model };
   const count = inputs.length / sizeOf(config.data.inputShape);
@@ -97,8 +97,8 @@ export async function exportInference(
     throw new UsageError({
       what: 'outputs of the folded model',
       given: `a difference of ${parity.maxDifference} from outputs of up to ${parity.maxOutput}`,
-      allowed: `a share of at most ${tolerance}`,
-      hint: 'the model as it is, or a larger tolerance',
+      allowed: `a fraction of at most ${tolerance}`,
+      hint: 'the original model, or a larger tolerance',
     });
   }
   if (path !== undefined) {
@@ -121,8 +121,8 @@ async function someInputs({
   return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 
-/** The largest difference, as a share of it, of any output; of the outputs the first where they are
- * equal. */
+/** The output with the largest difference relative to its largest value; the first one if several
+ * are equal. */
 function compare(expected: AllOutputs, found: AllOutputs): Parity {
   const all = expected.map((outputs, i) => compareOutput(outputs, found[i]!));
   const shareOf = ({ maxDifference, maxOutput }: Parity): number =>
@@ -130,7 +130,7 @@ function compare(expected: AllOutputs, found: AllOutputs): Parity {
   return all.reduce((worst, one) => (shareOf(one) > shareOf(worst) ? one : worst));
 }
 
-/** The largest difference and the largest magnitude; infinite where only one is NaN. */
+/** The largest difference and the largest magnitude; infinite if only one value is NaN. */
 function compareOutput(expected: Float32Array, found: Float32Array): Parity {
   let maxDifference = 0;
   let maxOutput = 0;
@@ -151,7 +151,7 @@ async function write(
   { path, overwrite }: { readonly path: string; readonly overwrite: boolean },
 ): Promise<void> {
   const { data, step, epochs } = run;
-  // It is not the run's own state, so it must not take the place of that.
+  // A separate id: this is not the run's own state and must not replace it.
   const runId = `${run.runId}, folded`;
   const epochSums = new Float64Array(EPOCH_LENGTH + countHeads(config));
   await checkReplaceable(path, runId, overwrite);

@@ -1,5 +1,5 @@
-// The loop of fit: epoch after epoch of steps, the validation at the end of each, and what follows
-// from it. Between two epochs, while its reader has the progress, the run is free for other calls.
+// The loop of fit: for each epoch, its steps, its validation, and the decisions that follow from
+// it. Between two epochs, while the caller has the progress, the run accepts other calls.
 
 import type { RunPlan } from '../plan/plan.ts';
 import type { EpochState } from '../reduce/epochSums.ts';
@@ -13,22 +13,22 @@ export interface FittingRun {
   readonly plan: RunPlan;
   readonly network: Network | undefined;
   readonly monitoring: Monitoring;
-  /** Total steps that are done. */
+  /** Total steps completed. */
   readonly done: number;
-  /** Whether a stop was asked for, in any process. */
+  /** Whether any process was asked to stop. */
   readonly isStopping: boolean;
-  /** Trains up to a step and yields what is reached every so often. */
+  /** Trains up to a step and yields the progress periodically. */
   train(to: number, everyMs: number | undefined): AsyncGenerator<EpochState, void, void>;
   epochState(): EpochState;
   diagnostics(): FitPosition['diagnostics'];
   evaluate(split: NonNullable<FitOptions['validate']>): Promise<Evaluation>;
   stop(): void;
-  /** Frees the run for other calls, and takes it again once they are done. */
+  /** Frees the run for other calls, and occupies it again once they have finished. */
   pause(): void;
   resume(): Promise<void>;
 }
 
-/** Trains a run whose schedule is spread over so many steps. */
+/** Trains a run that has a schedule of the given length in steps. */
 export async function* fitting(
   run: FittingRun,
   options: FitOptions,
@@ -88,7 +88,7 @@ export async function* fitting(
   }
 }
 
-/** Whether the signal of any process is aborted. */
+/** Whether the signal is aborted in any process. */
 async function isAborted(
   network: Network | undefined,
   signal: AbortSignal | undefined,

@@ -1,6 +1,6 @@
-// A gang: W threads that live and fall together. Each answers remote calls; when one throws, dies
-// or does not get on, the run is aborted, all others leave their waits, and every open call rejects
-// with the first cause. Idle threads do not keep the process alive. After close() none is left.
+// A gang: threads that fail together. Each answers remote calls. If one throws, dies or makes no
+// progress, the run is aborted, all others stop waiting, and every open call rejects with the first
+// cause. Idle threads do not keep the process alive. close() ends all threads.
 
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -18,11 +18,11 @@ import { type Crew, openCrew } from './crew.ts';
 import { unpackError } from './thrown.ts';
 import { watchProgress } from './watch.ts';
 
-/** The threads of a gang, before anything is known of what they do. */
+/** Options of a gang's threads that do not depend on their task. */
 export interface ThreadOptions {
-  /** How many threads; each has its rank. */
+  /** Number of threads; each has a rank. */
   readonly workers: number;
-  /** The built file whose default export takes a GangTask and returns {@link serveControl}'s
+  /** The built file. Its default export takes a GangTask and returns {@link serveControl}'s
    * promise. */
   readonly entry: URL | string;
   /** Limits of each thread's own memory. */
@@ -32,36 +32,36 @@ export interface ThreadOptions {
 export interface GangOptions<Data> extends ThreadOptions {
   /** The threads of {@link startThreads}, with the same options; default: new ones. */
   readonly crew?: Crew | undefined;
-  /** What each worker gets; posted, so shared memory stays shared and compiled modules are not
-   * copied. */
+  /** What each worker receives. It is posted, so shared memory stays shared and compiled modules
+   * are not copied. */
   readonly dataOf: (rank: number) => Data;
-  /** The control words of the gang's group, initialized for this many workers, or for those of all
-   * processes. */
+  /** The control words of the gang's group, initialized for this gang's workers, or for those of
+   * all processes. */
   readonly words: ControlWords;
   /** The rank of the first worker in that group; the others follow. Default 0. */
   readonly firstRank?: number;
   /** Names of layers for errors, by layer id. */
   readonly layerNames?: readonly string[];
-  /** How long the workers may take to get ready. Default: {@link defaultStartTimeoutMs}. */
+  /** Time limit for the workers to get ready. Default: {@link defaultStartTimeoutMs}. */
   readonly startTimeoutMs?: number;
-  /** How long a worker that was called may go without progress, unless it waits for others.
-   * Default: forever, for workers that do not say where they are. */
+  /** How long a called worker may go without progress while it is not waiting for others. Default:
+   * forever, for workers that do not report their position. */
   readonly stallTimeoutMs?: number;
-  /** Called once when a thread ends unasked. */
+  /** Called once if a thread ends unexpectedly. */
   readonly onDeath?: (error: RunError, rank: number) => void;
 }
 
 export interface CallOptions {
-  /** How long the worker may take to answer before the run is aborted. Default: forever, since its
-   * own waits have timeouts and its death is noticed. */
+  /** Time limit for the worker's answer, after which the run is aborted. Default: forever, since
+   * its own waits have timeouts and its death is noticed. */
   readonly timeoutMs?: number;
 }
 
 /** Uses one worker's api: `(api) => api.train(1)`. */
 export type Use<Api, T> = (api: Remote<Api>, rank: number) => Promise<T>;
 
-/** Calls reject with a UsageError that a worker threw, else with a RunError that names the rank
- * at which the run broke; with the same error for all of them. A gang that is broken stays so. */
+/** Calls reject with a UsageError thrown by a worker, otherwise with a RunError that names the rank
+ * that failed first. All calls get the same error. A failed gang stays failed. */
 export interface Gang<Api> {
   readonly worldSize: number;
   /** The thread of each rank, as `Worker.threadId`. */
@@ -69,25 +69,26 @@ export interface Gang<Api> {
   call<T>(rank: number, use: Use<Api, T>, options?: CallOptions): Promise<T>;
   /** Calls all workers at once; the results are in rank order. */
   callAll<T>(use: Use<Api, T>, options?: CallOptions): Promise<T[]>;
-  /** Ends all threads, by force if they do not listen. Open calls reject. May be called again. */
+  /** Ends all threads, by termination if they do not respond. Open calls reject. May be called
+   * again. */
   close(): Promise<void>;
 }
 
-/** How long one thread may take to get ready on a core of its own: a hundred times what it takes on
- * a quiet machine. */
+/** Time limit for one thread to get ready on an otherwise idle core: a hundred times what it takes
+ * on a quiet machine. */
 const START_TIMEOUT_MS = 30_000;
-/** How long the rank that aborted the run may take to give its own, fuller error. */
+/** Time limit for the rank that aborted the run to send its own, more detailed error. */
 const CAUSE_GRACE_MS = 100;
-/** How long threads may take to end by themselves before they are terminated. */
+/** Time limit for threads to end by themselves before they are terminated. */
 const CLOSE_GRACE_MS = 500;
 
-/** How long so many workers may take to get ready: they share the cores. */
+/** Time limit for this many workers to get ready, since they share the cores. */
 export function defaultStartTimeoutMs(workers: number): number {
   return START_TIMEOUT_MS * Math.ceil(workers / availableParallelism());
 }
 
-/** Begins to start the threads of a gang whose memory is not filled yet. The caller has to start
- * that gang, or to dismiss them. */
+/** Starts the threads of a gang before its memory is filled. The caller must either start that gang
+ * or dismiss the threads. */
 export function startThreads({ workers, entry, resourceLimits }: ThreadOptions): Promise<Crew> {
   const limits = resourceLimits && { resourceLimits };
   return openCrew({ workers, entry: urlOf(entry), ...limits });
@@ -118,9 +119,9 @@ class Threads<Api> {
   readonly crew: Crew;
   private readonly options: GangOptions<unknown>;
   private readonly controls: Control<Api>[] = [];
-  /** Calls that are open, by rank. */
+  /** Number of open calls, by rank. */
   private readonly openCalls: number[];
-  /** How to reject the calls that are open. */
+  /** Functions that reject the open calls. */
   private readonly open = new Set<(error: Error) => void>();
   private stopWatching: (() => void) | undefined;
   private isReady = false;
@@ -176,7 +177,7 @@ class Threads<Api> {
     return this.closed;
   }
 
-  /** Runs something against the gang's failure and the timeout, whichever is first. */
+  /** Runs a call until it settles, the gang fails, or the timeout passes. */
   private guard<T>(
     rank: number,
     run: () => Promise<T>,
@@ -199,7 +200,7 @@ class Threads<Api> {
       };
       this.open.add(onFailure);
       this.countCalls(rank, 1);
-      // An async function, so that what `run` throws at once is a rejection too.
+      // An async function, so that a synchronous throw of `run` becomes a rejection, too.
       const answer = (async () => run())().then(
         (value) => {
           if (!this.open.has(onFailure)) return;
@@ -216,7 +217,7 @@ class Threads<Api> {
     });
   }
 
-  /** Threads keep the process alive, and are watched, while something is asked of them. */
+  /** While calls are open, the threads keep the process alive and are watched. */
   private countCalls(rank: number, change: 1 | -1): void {
     const { openCalls, controls } = this;
     openCalls[rank]! += change;
@@ -237,8 +238,8 @@ class Threads<Api> {
     }
   }
 
-  /** A call threw. The worker has aborted the run, unless another one had already done so: then
-   * this error is only the echo, and the cause is on its way. */
+  /** Handles a call that threw. The worker has aborted the run, unless another one had already done
+   * so. In that case this error is only a consequence, and the cause is on its way. */
   private threw(rank: number, error: Error): void {
     const abort = readAbort(this.options.words);
     if (abort === undefined || abort.rank === this.rankOf(rank)) {
@@ -248,7 +249,8 @@ class Threads<Api> {
     }
   }
 
-  /** A thread has ended. One that has no rank yet is also told of by the call that sets it up. */
+  /** Handles the end of a thread. If the thread has no rank yet, the call that sets it up also
+   * reports the end. */
   private ended(cause: Error | string, rank: number | undefined): void {
     if (this.closed !== undefined) return;
     if (rank === undefined) {
@@ -260,7 +262,7 @@ class Threads<Api> {
     if (first && this.failure instanceof RunError) this.options.onDeath?.(this.failure, rank);
   }
 
-  /** The rank of a worker in the group of the control words, which errors name. */
+  /** The rank of a worker in the group of the control words, as errors name it. */
   private rankOf(worker: number): number {
     return (this.options.firstRank ?? 0) + worker;
   }
@@ -290,14 +292,15 @@ class Threads<Api> {
     return { layer, ...(step !== undefined && { step }) };
   }
 
-  /** The first failure is the gang's, and all open calls get it. It is of no use any more. */
+  /** Records the first failure as the gang's and rejects all open calls with it. The gang cannot be
+   * used any more. */
   private settle(failure: Error, by: Pick<Abort, 'rank' | 'reason'> | undefined = undefined): void {
     this.failure ??= this.abort(failure, by ?? { rank: MAIN_RANK, reason: failure.message });
     for (const reject of [...this.open]) reject(this.failure);
     void this.close();
   }
 
-  /** Makes all members leave their waits, and gives the failure with what came of that. */
+  /** Makes all members stop waiting, and returns the failure, including any error from doing so. */
   private abort(failure: Error, { rank, reason }: Pick<Abort, 'rank' | 'reason'>): Error {
     const { words } = this.options;
     try {
@@ -324,20 +327,20 @@ class Threads<Api> {
   }
 }
 
-/** The URL of the workers' file, which is there. */
+/** The URL of the workers' file, which must exist. */
 function urlOf(entry: URL | string): string {
   const isUrl = entry instanceof URL || entry.startsWith('file:');
   const filename = isUrl ? fileURLToPath(entry) : entry;
   if (existsSync(filename)) return pathToFileURL(filename).href;
   throw new UsageError({
-    what: 'the file of the workers',
+    what: "the workers' file",
     given: filename,
     allowed: 'a built file',
     hint: 'npm run build',
   });
 }
 
-/** Promise.all that leaves no rejection unhandled when several reject. */
+/** Promise.all that leaves no rejection unhandled when several promises reject. */
 async function all<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   const settled = await Promise.allSettled(promises);
   return settled.map((result) => {

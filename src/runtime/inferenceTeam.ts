@@ -1,5 +1,5 @@
-// A model in an arena of its own that predicts and evaluates but does not train: without gradients
-// and optimizer state, on the calling thread or on a gang.
+// A model in a separate arena that predicts and evaluates but does not train. It has no gradients
+// or optimizer state, and runs on the calling thread or on a gang.
 
 import type { Remote } from 'comlink';
 import { sizeOf } from '../base/shape.ts';
@@ -27,26 +27,27 @@ export interface InferenceTeam {
   readonly tensors: readonly StateTensor[];
 }
 
-/** Samples of a worker's batch at most, and bytes that the largest activation of them may take: a
- * batch is to stay in the caches. */
+/** The most samples in a worker's batch, and the most bytes that their largest activation may take:
+ * a batch should stay in the caches. */
 const MOST_SAMPLES = 64;
 const ACTIVATION_BYTES = 4 * 2 ** 20;
 
-/** What decides no bits. */
+/** Settings that affect no bits. */
 interface Speed {
   readonly workers: number;
   readonly timeoutMs?: number | undefined;
 }
 
-/** As many workers as are asked for, or as the machine has cores and the batches parts. */
+/** The number of workers requested. By default, the number of cores, but at most the number of
+ * parts in a batch. */
 export function threadsFor(run: RunConfig, asked: Partial<Speed>): Speed {
   const { inputShape } = run.data;
   const { timeoutMs } = asked;
   return { workers: resolveWorkers(asked.workers, { ...run, inputShape }), timeoutMs };
 }
 
-/** The config of a run, as one that does not train, on so many workers. Batches and replicas stay
- * what they were only where samples are normalized by their batch. */
+/** The config of a run that does not train, for a number of workers. It keeps the batch size and
+ * replicas only if samples are normalized by their batch. */
 export function inferenceConfig(run: RunConfig, { workers, timeoutMs }: Speed): RunConfig {
   const { freeze: _freeze, parameterGroups: _groups, averaging: _averaging, ...kept } = run;
   const { shards: _shards, validationSplit: _split, lrScaling: _scaling, ...rest } = kept;
@@ -79,9 +80,9 @@ export interface InferenceSetup {
   readonly config: RunConfig;
   /** Writes all parameters and buffers, before any thread is started. */
   readonly fill: (tensors: readonly StateTensor[]) => void;
-  /** Whether the calling thread computes; else there are `config.workers` threads. */
+  /** Whether the calling thread computes. Otherwise, there are `config.workers` threads. */
   readonly isOwnThread: boolean;
-  /** The test split of evaluations; default none. */
+  /** The test split for evaluations; default none. */
   readonly samples?: Split;
 }
 
@@ -107,7 +108,7 @@ export async function startInference(setup: InferenceSetup): Promise<InferenceTe
     const gang = await startWorkers(plan, words, shared);
     return { team: fixedTeam(plan, words, gang), memory, samples: stored, tensors };
   }
-  // What answers at once can be asked as what answers later.
+  // Code that awaits answers also accepts immediate ones.
   const worker = bindWorker({ plan, module, memory, samples: stored, rank: 0 });
   const api = worker as unknown as Remote<TrainApi>;
   const team: Team = {

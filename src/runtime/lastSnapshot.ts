@@ -1,4 +1,4 @@
-// What main reads of the last snapshot step of a run, also while its workers go on.
+// What the main thread reads from a run's last snapshot step, even while its workers run.
 
 import { viewOf } from '../memory/arena.ts';
 import { type Diagnostics, readDiagnostics } from '../observe/diagnostics.ts';
@@ -11,11 +11,11 @@ interface ObservedRun {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
   readonly words: ControlWords;
-  /** Steps that were done when the arena was made. */
+  /** Steps completed when the arena was made. */
   readonly step: number;
 }
 
-/** The norms' diagnostics; undefined before the first snapshot and where there are none. */
+/** The norms' diagnostics; undefined before the first snapshot, or if none are recorded. */
 export function lastDiagnostics({
   plan,
   memory,
@@ -27,7 +27,7 @@ export function lastDiagnostics({
   return readDiagnostics(plan.diagnostics, values, step, () => countSteps(words));
 }
 
-/** The gradients' norms; undefined before the first snapshot and where none are taken. */
+/** The gradients' norms; undefined before the first snapshot, or if none are recorded. */
 export function lastGradientNorms({
   plan,
   memory,

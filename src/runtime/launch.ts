@@ -1,7 +1,7 @@
-// launch: runs a module of the caller's on every core, as one group, which spans the processes of
-// an MPI launcher where there is one. It is to threads what torchrun is to processes. What it takes
-// is checked here; launchRun.ts does it, launchWorker.ts is the worker's side, and what processes
-// tell each other is in launchPlace.ts.
+// launch: runs the caller's module on every core, as one group. Under an MPI launcher, the group
+// spans its processes. It is to threads what torchrun is to processes. This file checks the
+// arguments; launchRun.ts runs the launch, launchWorker.ts is the worker's side, and launchPlace.ts
+// has the messages between processes.
 
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,35 +13,36 @@ import { findLauncher } from '../mpi/launcher.ts';
 
 /** The options of {@link launch}. */
 export interface LaunchOptions {
-  /** How many threads in this process. Default: as many as there are cores; where several
-   * processes share a host, this one's share of them. */
+  /** Number of threads in this process. Default: one per core. If several processes share a host,
+   * this process's share of the cores. */
   readonly workers?: number;
-  /** What each job of this process gets as `args`; posted, so functions are not possible and shared
-   * memory is shared. */
+  /** Passed to each job of this process as `args`. It is posted, so functions are not possible, and
+   * shared memory is shared. */
   readonly args?: unknown;
-  /** How long a member of the group waits for the others before the run is aborted; half as long
-   * again for those of other processes. Default 60_000. */
+  /** How long a group member waits for the others before the run is aborted; 1.5 times as long for
+   * members in other processes. Default 60_000. */
   readonly timeoutMs?: number;
   /** How long the threads may take to load the module and get ready. Default 30_000 for each thread
    * that a core has to start. */
   readonly startTimeoutMs?: number;
   /** How long the jobs may take before the run is aborted and their threads are ended. Default:
-   * forever, since what a job does between two collectives is its own business. */
+   * forever, since the work between two collectives may take any time. */
   readonly jobTimeoutMs?: number;
-  /** Room for the group's `allocate` and `split` in each process, in bytes. Default 268_435_456
-   * (256 MiB), of which the system hands out only what is used. */
+  /** Memory for the group's `allocate` and `split` in each process, in bytes. Default 268_435_456
+   * (256 MiB). The system commits only the part that is used. */
   readonly sharedBytes?: number;
-  /** Limits of each thread's own memory, as for `Worker`. A thread that exceeds them ends, and the
-   * run with it. Default: those of Node. */
+  /** Limits of each thread's own memory, as for `Worker`. A thread that exceeds them ends and
+   * aborts the run. Default: Node's limits. */
   readonly resourceLimits?: ResourceLimits;
 }
 
-/** More threads than this only wait for each other. */
+/** More threads than this would only wait for each other. */
 export const MAX_WORKERS = 256;
 
 const LAUNCH = "launch(new URL('./job.mjs', import.meta.url), { workers: 4 })";
 
-/** The most of each limit in MiB; a stack beyond this ends the process, not the thread. */
+/** Upper bound of each limit in MiB. A larger stack would end the process rather than the
+ * thread. */
 const MAX_LIMITS = new Map([
   ['maxOldGenerationSizeMb', 2 ** 20],
   ['maxYoungGenerationSizeMb', 2 ** 20],
@@ -66,16 +67,17 @@ const launchSchema = optionsSchema<LaunchOptions>()({
   }).exactOptional(),
 });
 
-/** Runs the default export of a module on every worker, with `{ rank, worldSize, group, args }`,
- * and gives the results in rank order. `module` is a URL or a path relative to the current
- * directory. Throws a UsageError when it cannot be loaded or has no default function, and a
- * RunError that names the rank when a job throws, dies, or leaves the others waiting. When it
- * settles, all threads are gone.
+/** Runs a module's default export on every worker with `{ rank, worldSize, group, args }`, and
+ * returns the results in rank order. `module` is a URL or a path relative to the current directory.
+ * Throws a UsageError if it cannot be loaded or has no default function, and a RunError that names
+ * the rank if a job throws, dies, or leaves the others waiting. All threads have ended when the
+ * promise settles.
  *
- * Under `mpirun` or `srun` all processes call it alike, and their workers are one group, those of
- * process 0 first. In each of them it gives copies of all ranks' results, or throws when anything
- * fails in any of them, naming process and host. It is then called in main threads, one call at a
- * time, and not again after it has thrown.
+ * Under `mpirun` or `srun`, all processes make the same call, and their workers form one group,
+ * starting with those of process 0. Each process gets copies of all ranks' results. If anything
+ * fails in one process, all of them throw an error that names the process and its host. In this
+ * case, launch may be called only on main threads, one call at a time, and not again after it has
+ * thrown.
  *
  * @example
  * await launch(new URL('./job.mjs', import.meta.url), { workers: 2 })
@@ -101,7 +103,7 @@ export async function launch<T = unknown>(
   return (await launchOn(network, moduleUrl, given)) as T[];
 }
 
-/** URLs stay as they are; anything else is a path. A drive letter is not a scheme. */
+/** URLs stay unchanged; anything else is a path. A drive letter is not a scheme. */
 function toUrl(module: unknown): string {
   if (module instanceof URL) return module.href;
   if (typeof module !== 'string' || module === '' || module.includes('\0')) {

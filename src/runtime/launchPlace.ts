@@ -1,5 +1,5 @@
-// A launch over several processes: what they tell each other before their threads start, and the
-// results of all ranks at the end.
+// A launch over several processes: what they tell each other before their threads start, and how
+// all ranks' results are exchanged at the end.
 
 import { basename } from 'node:path';
 import { Deserializer, Serializer } from 'node:v8';
@@ -15,10 +15,10 @@ import type { ControlWords } from '../sync/words.ts';
 import { checkAlike, type Facts, workersOnHost } from './alike.ts';
 import { gatherJson, type Network, processNames, type TransportSetup } from './network.ts';
 
-/** Where the ranks of a world are, for each thread of this process. */
+/** The layout of a world's ranks, for each thread of this process. */
 export interface WorldSetup {
   readonly process: number;
-  /** Of each process. */
+  /** Worker count of each process. */
   readonly workers: readonly number[];
   readonly names: readonly string[];
   readonly transport: TransportSetup;
@@ -37,11 +37,11 @@ interface Hello {
   readonly facts: Facts;
 }
 
-/** Groups that are split off and cross processes have mailboxes, where there is no MPI, for so many
- * of each process. */
+/** Without MPI, the number of mailboxes per process for split groups that span processes. */
 const MAILBOXES = 8;
 
-/** Tells the other processes of this one's workers. What is the same in all of them is compared. */
+/** Exchanges worker counts with the other processes, and compares what must be the same in all of
+ * them. */
 export async function findPlace(
   network: Network,
   own: { readonly workers: number; readonly moduleUrl: string; readonly settings: Facts },
@@ -78,19 +78,19 @@ export async function findPlace(
   };
 }
 
-/** Files may lie elsewhere on other hosts. */
+/** Files may have different paths on other hosts. */
 function nameOf(moduleUrl: string): string {
   return moduleUrl.startsWith('file:') ? basename(new URL(moduleUrl).pathname) : moduleUrl;
 }
 
-/** Runs the jobs of this process once all others are ready to run theirs, and gives the results of
- * all ranks in rank order, copies of this process's among them. */
+/** Runs the jobs of this process once all others are ready, and returns the results of all ranks in
+ * rank order. This process's results are copies, too. */
 export async function runAmong(
   { network, place }: { readonly network: Network; readonly place: LaunchPlace },
   words: ControlWords,
   run: () => Promise<readonly unknown[]>,
 ): Promise<unknown[]> {
-  // No job is to wait for threads that are still starting.
+  // No job should wait for threads that are still starting.
   await network.allGather(new Uint8Array(0));
   const results = await run();
   const abort = readAbort(words);
@@ -107,8 +107,8 @@ function packResult(rank: number, result: unknown): Uint8Array {
   } catch (error) {
     const details = {
       what: `the result of rank ${rank}`,
-      problem: `cannot go to other processes (${messageOf(error)})`,
-      hint: 'a copy of what lies in shared memory, such as array.slice()',
+      problem: `cannot be sent to other processes (${messageOf(error)})`,
+      hint: 'a copy of values in shared memory, such as array.slice()',
     };
     throw Object.assign(new UsageError(details), { cause: error });
   }

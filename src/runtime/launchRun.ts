@@ -1,5 +1,5 @@
 // The main thread's side of a launch: the group's memory, the gang, and the jobs of this process,
-// among those of others where there are any. It is loaded with the first launch.
+// which may be one of several. It is loaded with the first launch.
 
 import { availableParallelism } from 'node:os';
 import { RunError, type UsageDetails, UsageError } from '../base/errors.ts';
@@ -15,12 +15,12 @@ import { findPlace, type LaunchPlace, runAmong } from './launchPlace.ts';
 import type { LaunchApi, LaunchData } from './launchWorker.ts';
 import { failingForAll, type Network } from './network.ts';
 
-/** Why no launch can begin over a network: another one is under way, or has failed. */
+/** Why no launch can begin over a network: another one is running or has failed. */
 const refusals = new WeakMap<Network, UsageDetails>();
 
 const UNDER_WAY: UsageDetails = {
   what: 'launch over several processes',
-  problem: 'cannot begin while another one is under way',
+  problem: 'cannot begin while another one is running',
   hint: 'one after the other',
 };
 
@@ -42,7 +42,7 @@ export async function launchOn(
     refusals.delete(network);
     return results;
   } catch (error) {
-    const problem = `is over since one has failed (${messageOf(error)})`;
+    const problem = `has ended because one has failed (${messageOf(error)})`;
     refusals.set(network, { ...UNDER_WAY, problem, hint: 'starting all processes again' });
     throw error;
   }
@@ -76,7 +76,7 @@ interface Crowd {
   readonly together?: { readonly network: Network; readonly place: LaunchPlace };
 }
 
-/** Runs the jobs of this process, and gives their results, or those of all processes. */
+/** Runs the jobs of this process, and returns their results, or those of all processes. */
 async function runJobs(
   moduleUrl: string,
   options: LaunchOptions,
@@ -109,8 +109,8 @@ async function runJobs(
   }
 }
 
-/** Only `args` can be what the start could not post, and only the module, or what it imports, what
- * Node could not load. */
+/** If the start could not post something, it was `args`. If Node could not load something, it was
+ * the module or one of its imports. */
 function explain(error: unknown, moduleUrl: string): never {
   if (!(error instanceof RunError && error.cause instanceof Error)) throw error;
   const { name, message } = error.cause;
@@ -118,7 +118,7 @@ function explain(error: unknown, moduleUrl: string): never {
     const allowed = 'what can be posted to a thread';
     throw new UsageError({ what: 'args', given: message, allowed });
   }
-  // A syntax error in CommonJS that a module imports ends the thread, past any try.
+  // A syntax error in CommonJS that a module imports ends the thread and cannot be caught.
   const failure = importFailure(error.cause);
   if (failure.hint === undefined) throw error;
   const details = { what: `the module of launch, ${moduleUrl},`, ...failure };

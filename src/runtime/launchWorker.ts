@@ -20,23 +20,23 @@ export interface LaunchData {
   readonly memory: GroupMemory;
   readonly kernels: WebAssembly.Module;
   readonly args: unknown;
-  /** Where there are other processes. */
+  /** Present if there are other processes. */
   readonly world: WorldSetup | undefined;
 }
 
 /** What a job gets. */
 export interface JobContext<Args = unknown> {
-  /** From 0, over all processes. */
+  /** From 0, counted over all processes. */
   readonly rank: number;
-  /** How many ranks there are, over all processes. */
+  /** Number of ranks, over all processes. */
   readonly worldSize: number;
   /** The group of all ranks. */
   readonly group: Group;
-  /** A copy of what `launch` was given. */
+  /** A copy of the `args` given to `launch`. */
   readonly args: Args;
 }
 
-/** What the default export of a launched module is. */
+/** The type of a launched module's default export. */
 export type Job<T = unknown, Args = unknown> = (context: JobContext<Args>) => T | Promise<T>;
 
 /** What the main thread calls. */
@@ -62,7 +62,7 @@ export function serveLaunch(task: GangTask<LaunchData>): Promise<number> {
   });
 }
 
-/** The other processes, and how groups open their messages. */
+/** The other processes, and how groups open transports to them. */
 function peersIn({ process, workers, names, transport }: WorldSetup): Peers {
   const processes = workers.length;
   if (transport.kind === 'mpi') {

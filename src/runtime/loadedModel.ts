@@ -1,4 +1,4 @@
-// What loadModel gives: the queue of predictions, and evaluations beside it.
+// What loadModel returns: a queue of predictions, and evaluations that run beside it.
 
 import { setImmediate } from 'node:timers/promises';
 import { UsageError } from '../base/errors.ts';
@@ -26,7 +26,7 @@ import {
 } from './predict.ts';
 import { readModel, type SavedModel } from './readModel.ts';
 
-/** Loads what a checkpoint holds of a model. */
+/** Loads the model from a checkpoint. */
 export async function loadFrom(
   source: string | Checkpoint,
   given: LoadOptions,
@@ -35,7 +35,7 @@ export async function loadFrom(
   return openModel(await readModel(source, options), { ...options, threads });
 }
 
-/** Starts a model; 0 threads are the calling one. */
+/** Starts a model; with 0 threads, on the calling one. */
 export async function openModel(
   { config: trained, fill, data, step }: SavedModel,
   { threads, timeoutMs }: { readonly threads: number; readonly timeoutMs?: number | undefined },
@@ -53,7 +53,7 @@ interface LoadedFrom {
   readonly isOwnThread: boolean;
 }
 
-/** A model that is loaded. */
+/** A loaded model. */
 export class Loaded implements LoadedModel {
   readonly data: DatasetDescription;
   readonly step: number;
@@ -108,7 +108,7 @@ export class Loaded implements LoadedModel {
     });
   }
 
-  /** Outputs for inputs as an arena holds them. */
+  /** Outputs for inputs in the form that an arena holds. */
   async outputs(inputs: Uint8Array | Float32Array): Promise<NamedOutputs> {
     const { config, inference } = this;
     const count = inputs.length / sizeOf(config.data.inputShape);
@@ -152,7 +152,7 @@ export class Loaded implements LoadedModel {
     await this.inference.team.close();
   }
 
-  /** Runs a call that closing waits for. */
+  /** Runs a call, which close() then waits for. */
   private async whileOpen<T>(what: string, use: () => Promise<T>): Promise<T> {
     if (this.closed !== undefined) {
       throw new UsageError({

@@ -1,6 +1,6 @@
-// What a run decides at the ends of its epochs from their validation: which epoch is best, whether
-// to stop early, what a plateau schedule does. A function of the validations alone, so all
-// processes decide alike, and a resumed run goes on with what its checkpoint has of it.
+// What a run decides from the validation at the end of each epoch: which epoch is best, whether to
+// stop early, and what a plateau schedule does. Decisions depend only on the validations, so all
+// processes make the same ones, and a resumed run continues from those in its checkpoint.
 
 import { UsageError } from '../base/errors.ts';
 import type { MonitorState } from '../checkpoint/monitored.ts';
@@ -11,10 +11,10 @@ import { checkMonitor, type RunConfig } from '../plan/config.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { FitOptions } from './progress.ts';
 
-/** Names of the tensors of the best epoch: those of the run after this prefix. */
+/** Prefix of tensor names of the best epoch; the run's names follow it. */
 const BEST = 'best ';
 
-/** What is to be monitored. */
+/** What to monitor. */
 interface Watch {
   readonly monitor: MonitorName;
   readonly minDelta: number;
@@ -26,7 +26,7 @@ export class Monitoring {
   private readonly weights: readonly StateTensor[];
   private best: BestEpoch | undefined;
   private plateau: PlateauState | undefined;
-  /** The weights of the best epoch, where they are kept. */
+  /** The weights of the best epoch, if they are kept. */
   private bestWeights: readonly StateTensor[] | undefined;
 
   constructor(
@@ -47,20 +47,20 @@ export class Monitoring {
     return this.plateau?.learningRate ?? this.config.optimizer.lr;
   }
 
-  /** What checkpoints keep; undefined where nothing was decided yet. */
+  /** The state to keep in checkpoints; undefined if nothing was decided yet. */
   get state(): MonitorState | undefined {
     const { best, plateau } = this;
     if (best === undefined && plateau === undefined) return undefined;
     return { ...(best && { best }), ...(plateau && { plateau }) };
   }
 
-  /** The tensors that checkpoints keep beside those of the run. */
+  /** Tensors to keep in checkpoints in addition to the run's own. */
   get kept(): readonly StateTensor[] {
     return this.bestWeights ?? [];
   }
 
-  /** Throws a {@link UsageError} where a fit asks for decisions that cannot be made, or not as
-   * before. */
+  /** Throws a {@link UsageError} if a fit asks for decisions that are impossible, or that differ
+   * from earlier ones. */
   check(options: FitOptions): void {
     const watch = watchOf(options);
     const { schedule, data } = this.config;
@@ -81,7 +81,7 @@ export class Monitoring {
       throw new UsageError({
         what: 'what fit monitors',
         given: `${watch.monitor} of '${options.validate}'`,
-        allowed: `${best.monitor} of '${best.split}', by which the best epoch so far is known`,
+        allowed: `${best.monitor} of '${best.split}', which chose the best epoch so far`,
       });
     }
     if (keepsBest(options) && best.epoch > 0 && this.bestWeights === undefined) {
@@ -93,7 +93,7 @@ export class Monitoring {
     }
   }
 
-  /** Takes what an epoch came to. Its weights are those of the run as they are. */
+  /** Takes the validation of an epoch. The epoch's weights are the run's current ones. */
   take(options: FitOptions, validation: Evaluation, at: { epoch: number; step: number }): void {
     const { schedule, optimizer } = this.config;
     if (schedule.kind === 'plateau') {
@@ -115,19 +115,18 @@ export class Monitoring {
     if (keepsBest(options)) this.keep();
   }
 
-  /** The best epoch so far, for a fit that asks for it. */
+  /** The best epoch so far, if a fit asks for it. */
   bestFor(options: FitOptions): BestEpoch | undefined {
     return watchOf(options) === undefined ? undefined : this.best;
   }
 
-  /** Whether a fit has to stop early. */
+  /** Whether a fit must stop early. */
   isOver({ earlyStopping }: FitOptions): boolean {
     if (earlyStopping === undefined || this.best === undefined) return false;
     return this.best.badEpochs >= earlyStopping.patience;
   }
 
-  /** Gives the run the weights of the best epoch. Throws a {@link UsageError} where there are
-   * none. */
+  /** Gives the run the weights of the best epoch. Throws a {@link UsageError} if none were kept. */
   restore(): BestEpoch {
     const { best, bestWeights } = this;
     if (best === undefined || bestWeights === undefined) {
@@ -141,7 +140,7 @@ export class Monitoring {
     return best;
   }
 
-  /** Copies into the same memory from the second time on. */
+  /** Reuses the memory of the previous copy. */
   private keep(): void {
     const { weights } = this;
     this.bestWeights ??= bestTensorsOf(weights);
@@ -149,7 +148,7 @@ export class Monitoring {
   }
 }
 
-/** Room for the weights of the best epoch of a run with these tensors. */
+/** Memory for the weights of a run's best epoch. */
 export function bestTensorsOf(tensors: readonly StateTensor[]): readonly StateTensor[] {
   return weightsOf(tensors).map(({ name, shape, values }) => ({
     name: `${BEST}${name}`,
@@ -163,13 +162,13 @@ function keepsBest({ keepBest, restoreBest }: FitOptions): boolean {
   return restoreBest === true || (keepBest !== undefined && keepBest !== false);
 }
 
-/** What asks for a best epoch; undefined where nothing does. */
+/** The option that asks for a best epoch; undefined if there is none. */
 function askingOf(options: FitOptions): string | undefined {
   if (options.earlyStopping !== undefined) return 'earlyStopping of fit';
   return keepsBest(options) ? 'keepBest of fit' : undefined;
 }
 
-/** What decides which epoch is best; undefined where that is not asked for. */
+/** How the best epoch is chosen; undefined if none is requested. */
 function watchOf(options: FitOptions): Watch | undefined {
   if (askingOf(options) === undefined) return undefined;
   const { earlyStopping, keepBest } = options;
@@ -179,7 +178,7 @@ function watchOf(options: FitOptions): Watch | undefined {
     throw new UsageError({
       what: 'keepBest of fit',
       given: named,
-      allowed: `'${monitor}', as earlyStopping has it, or true`,
+      allowed: `'${monitor}', which earlyStopping monitors, or true`,
     });
   }
   return { monitor, minDelta: earlyStopping?.minDelta ?? 0 };

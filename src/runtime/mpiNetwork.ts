@@ -1,5 +1,5 @@
-// The processes that an MPI launcher has started, as a network. MPI is joined once, when the first
-// run of a process starts, and left when the process ends.
+// The processes that an MPI launcher has started, as a network. A process joins MPI when its first
+// run starts, and leaves it when the process ends.
 
 import { availableParallelism, cpus } from 'node:os';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -23,26 +23,26 @@ import {
 import { gatherJson, type Network } from './network.ts';
 import { unpackError } from './thrown.ts';
 
-/** How many timeouts processes wait for each other where data is loaded and states are written, and
- * where they join. */
+/** How many timeouts processes wait for each other while data is loaded, states are written, and
+ * processes join. */
 const MAIN_PATIENCE = 3;
-/** How long a process that ends waits for the others. */
+/** How long an ending process waits for the others. */
 const LEAVE_TIMEOUT_MS = 20_000;
-/** The same for one that has failed: the others have been told. */
+/** The same for a process that has failed: the others have already been told. */
 const FAILED_LEAVE_TIMEOUT_MS = 3000;
-/** How long MPI may take to let go once all have come to the end. MPICH 4.0 over TCP never does
- * with three processes, in C either. */
+/** Time limit for MPI to finalize after all processes have reached the end. MPICH 4.0 over TCP
+ * never finalizes with three processes, even in C. */
 const FINALIZE_TIMEOUT_MS = 2000;
 
-/** What is known of one process. */
+/** What each process reports about itself. */
 export interface ProcessFacts {
   readonly host: string;
-  /** Those that it may use. */
+  /** Cores that the process may use. */
   readonly cores: number;
   readonly coresOfHost: number;
 }
 
-/** A network by MPI. */
+/** A network over MPI. */
 export interface MpiNetwork extends Network {
   readonly library: {
     readonly file: string;
@@ -51,15 +51,15 @@ export interface MpiNetwork extends Network {
     readonly launcher: string;
   };
   readonly facts: readonly ProcessFacts[];
-  /** Measures exchanges of all processes, which all have to ask for. */
+  /** Measures exchanges between all processes. All of them must call it. */
   measure(sizeBytes: number): Promise<ExchangeTimes>;
 }
 
 let joined: Promise<MpiNetwork | undefined> | undefined;
 
-/** The network of this process; undefined where it was started alone. `timeoutMs` is how long a
- * worker may go without progress: the processes wait for each other by it. `missing` is asked what
- * is known of those that do not come. */
+/** The network of this process; undefined if it was not started by a launcher. `timeoutMs` is how
+ * long a worker may go without progress; waits between processes are multiples of it. `missing`
+ * returns what is known about processes that do not join. */
 export function joinProcesses(
   timeoutMs = DEFAULT_TIMEOUT_MS,
   missing: () => readonly string[] = () => [],
@@ -106,7 +106,7 @@ async function join(
   return Object.assign(network, { hosts, facts, notices: noticesOn(facts) });
 }
 
-/** What is wrong with the setup, as far as it shows. */
+/** Detectable problems of the setup. */
 function noticesOn(facts: readonly ProcessFacts[]): readonly string[] {
   const bound = facts.findIndex(({ cores, coresOfHost }) => cores === 1 && coresOfHost > 1);
   if (bound < 0) return [];
@@ -117,10 +117,10 @@ function noticesOn(facts: readonly ProcessFacts[]): readonly string[] {
   ];
 }
 
-/** The cores that a process of several on one host may use. */
+/** The cores that one of several processes on a host may use. */
 function coresFor({ localSize }: Launcher): number {
   const cores = availableParallelism();
-  // A launcher that binds has shared the cores out already.
+  // A launcher that binds processes has already shared out the cores.
   if (cores < cpus().length) return cores;
   return Math.max(1, Math.floor(cores / (localSize ?? 1)));
 }
@@ -129,9 +129,9 @@ function wrongLauncher(launcher: Launcher, library: MpiLibrary, found: number): 
   return new UsageError({
     what: `MPI, started by ${launcher.name}`,
     problem:
-      `says that there are ${launcher.size} processes, but ${library.file} ` +
-      `(${library.abi.family}) finds ${found}: the launcher is of another MPI than the library`,
-    hint: "the library's own mpirun, or SYNCBN_MPI=/path/to/the/library/of/the/launcher",
+      `reports ${launcher.size} processes, but ${library.file} ` +
+      `(${library.abi.family}) finds ${found}: the launcher is not from the library's MPI`,
+    hint: "the library's own mpirun, or SYNCBN_MPI=/path/to/the/launcher's/library",
   });
 }
 
@@ -172,9 +172,9 @@ function startThread(library: MpiLibrary, lock: MpiLock): MpiThread {
     end,
     async join(timeoutMs, missing) {
       const cancel = afterRunning(timeoutMs, () => {
-        const late = `MPI: not all processes came within ${timeoutMs} ms`;
+        const late = `MPI: not all processes joined within ${timeoutMs} ms`;
         console.error(`${[late, ...missing()].join('; ')}.`);
-        // A thread within MPI_Init keeps any other end from coming.
+        // A thread inside MPI_Init blocks every other way to end.
         process.kill(process.pid, 'SIGKILL');
       });
       const found = await call((remote) => remote.join());
@@ -183,7 +183,8 @@ function startThread(library: MpiLibrary, lock: MpiLock): MpiThread {
     },
   };
 
-  /** The end of the process: together with the others where they come, else at once for all. */
+  /** Ends the process, together with the others if they reach the end, otherwise immediately for
+   * all. */
   function end(code: number, isBusy: boolean): void {
     const timeoutMs = code === 0 ? LEAVE_TIMEOUT_MS : FAILED_LEAVE_TIMEOUT_MS;
     if (!isBusy) {
@@ -192,7 +193,7 @@ function startThread(library: MpiLibrary, lock: MpiLock): MpiThread {
       Atomics.wait(left, 0, Leaving.all, FINALIZE_TIMEOUT_MS);
     }
     if (left[0] === Leaving.done) return;
-    // Where MPI does not let go at the end, all others have come there, too, and there may be
+    // If MPI does not finalize, all other processes have reached the end, too, and there may be
     // nothing left to abort.
     if (left[0] === Leaving.all) calls.exit(code);
     calls.abort(code === 0 ? 1 : code);

@@ -1,6 +1,6 @@
-// The thread that speaks MPI for a main thread: it joins the other processes, tells them what main
-// has to tell, and leaves. While workers are at work it is silent: they exchange then, and take a
-// message from another process's main thread to mean that its workers have finished.
+// The thread that calls MPI for the main thread: it joins the other processes, exchanges messages
+// with them, and leaves. It is silent while workers run. They make exchanges then, and treat a
+// message from another process's main thread as a sign that its workers have finished.
 
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { RunError } from '../base/errors.ts';
@@ -11,31 +11,31 @@ import { MAIN_TAG, MpiTransport, messageOf } from '../mpi/mpiTransport.ts';
 import type { Message } from '../sync/transport.ts';
 import { exposeApi } from './control.ts';
 
-/** What the thread is started with. */
+/** Startup data of the thread. */
 export interface MpiThreadData {
   readonly port: MessagePort;
-  /** The library that main has loaded. */
+  /** The library that the main thread has loaded. */
   readonly file: string;
   readonly lock: MpiLock;
-  /** Its only word is how far this process has left, for a main thread that can no longer
-   * listen. */
+  /** One word that says how far this process has left, for a main thread that can no longer receive
+   * messages. */
   readonly left: Int32Array<SharedArrayBuffer>;
 }
 
-/** How far a process has left: not at all, all processes have come to the end, MPI has let go. */
+/** How far a process has left: not begun, all processes have reached the end, MPI is finalized. */
 export const Leaving = { none: 0, all: 1, done: 2 } as const;
 
-/** Who is there. */
+/** The processes that have joined. */
 export interface Joined {
   readonly process: number;
   readonly processes: number;
-  /** Of this process. */
+  /** Host of each process. */
   readonly host: string;
-  /** What the library says of itself. */
+  /** The library's version string. */
   readonly version: string;
 }
 
-/** How long an exchange of all processes takes, in microseconds. */
+/** Duration of an exchange between all processes, in microseconds. */
 export interface ExchangeTimes {
   readonly sizeBytes: number;
   readonly mean: number;
@@ -44,19 +44,19 @@ export interface ExchangeTimes {
 }
 
 export interface MpiThreadApi {
-  /** Joins all others, and waits for them as long as it takes. */
+  /** Joins all other processes. Waits without a time limit. */
   join(): Joined;
-  /** The bytes that each process gives. */
+  /** The bytes from each process. */
   allGather(bytes: Uint8Array, patience: Patience): readonly Uint8Array[];
-  /** Measures exchanges in which each process sends so many bytes to each other one. */
+  /** Measures exchanges of this many bytes from each process to every other. */
   measure(sizeBytes: number, timeoutMs: number): ExchangeTimes;
-  /** Tells all others why this process goes no further. */
+  /** Tells all other processes why this one cannot continue. */
   fail(reason: string): void;
-  /** Leaves together with all others. */
+  /** Leaves MPI together with all others. */
   leave(timeoutMs: number): void;
 }
 
-/** The whole life of the thread. */
+/** Runs the thread from start to end. */
 export function serveMpi(): void {
   const { port, file, lock, left } = workerData as MpiThreadData;
   const library = loadMpiAgain(file);
@@ -83,7 +83,7 @@ export function serveMpi(): void {
       },
       leave(timeoutMs) {
         transport!.takeOver();
-        // Finalize has no timeout: make sure that all processes are here, failed ones too.
+        // Finalize has no timeout, so make sure that all processes are here, including failed ones.
         const own = messageOf(transport!.process, 0).bytes;
         exchange(transport!, own, { sizeOf: () => 0, timeoutMs, isLast: true });
         tell(Leaving.all);
@@ -95,7 +95,7 @@ export function serveMpi(): void {
   );
 }
 
-/** The bytes of all processes: first how many, then which. */
+/** The bytes of all processes: first their sizes, then the contents. */
 function allGather(
   transport: MpiTransport,
   bytes: Uint8Array,
@@ -113,12 +113,12 @@ function allGather(
   return all.map((shared, of) => new Uint8Array(shared.subarray(0, sizes[of])));
 }
 
-/** How long to wait for other processes, and what errors call them. */
+/** How long to wait for other processes, and how errors name them. */
 export interface Patience {
   readonly timeoutMs: number;
-  /** The host of each process, as far as known. */
+  /** The host of each process, if known. */
   readonly hosts?: readonly string[];
-  /** Whether it does not matter any more what has failed. */
+  /** Whether failures no longer matter. */
   readonly isLast?: boolean;
 }
 
@@ -133,7 +133,7 @@ function exchange(
     other === process ? { process, bytes: own } : messageOf(other, of.sizeOf(other)),
   );
   const others = all.filter((message) => message.process !== process);
-  // One by one, so that it is known who is late.
+  // One by one, to know which processes are late.
   const prepared = others.map((message) =>
     transport.prepare({
       sends: [{ process: message.process, bytes: own }],
@@ -151,7 +151,7 @@ function exchange(
   return all.map(({ bytes }) => bytes);
 }
 
-/** Waits until all that was started has ended; `names` are the processes of each. */
+/** Waits until all started operations have completed; `names` are the processes of each. */
 function awaitAll(
   transport: MpiTransport,
   started: readonly number[],
@@ -162,7 +162,7 @@ function awaitAll(
   const untilMs = performance.now() + timeoutMs;
   let done = 0;
   for (let turn = 1; done < started.length; turn++) {
-    // What has ended once is ended for good, so the first that has not is the next to look at.
+    // A completed operation stays completed, so only the first open one needs to be tested.
     while (done < started.length && transport.test(started[done]!)) done++;
     if (done === started.length) return;
     const failure = isLast ? undefined : transport.readFailure();
@@ -176,7 +176,7 @@ function awaitAll(
   }
 }
 
-/** The error of having waited too long, which names all that have not come. */
+/** The error of a timeout, which names all processes that are late. */
 function late(
   transport: MpiTransport,
   started: readonly number[],
@@ -189,13 +189,14 @@ function late(
   return new RunError({ reason, ...(missing.length > 0 && { process: missing[0]! }) });
 }
 
-/** What errors call a process. */
+/** How errors name a process. */
 function nameOf(process: number, { hosts = [] }: Patience): string {
   const host = hosts[process];
   return host === undefined ? `process ${process}` : `process ${process} on ${host}`;
 }
 
-/** So long is measured, at most so often, after so many exchanges that are not. */
+/** Length of the measurement, the most exchanges measured, and the number of warm-up exchanges
+ * before it. */
 const MEASURED_MS = 400;
 const MEASURED_ROUNDS = 2000;
 const WARM_UP_ROUNDS = 20;
@@ -215,7 +216,7 @@ function measure(transport: MpiTransport, sizeBytes: number, timeoutMs: number):
   };
   let warmUp = 0;
   for (let i = 0; i < WARM_UP_ROUNDS; i++) warmUp = round();
-  // All have to make as many: the first process's guess is good enough for all.
+  // All processes must make equally many exchanges, so all use the first process's estimate.
   const guess = new Float64Array([Math.max(1, warmUp)]);
   const [first] = allGather(transport, new Uint8Array(guess.buffer), { timeoutMs });
   const [oneUs] = new Float64Array(first!.buffer);

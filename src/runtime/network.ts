@@ -1,6 +1,7 @@
-// This process among those that share a run, as its main thread sees it. What moves in steps goes
-// through the first worker's link (sync/link.ts); here is what main threads tell each other before,
-// between and after. All processes run the same program and make the same calls in the same order.
+// This process among those that share a run, as its main thread sees it. What is exchanged within
+// steps goes through the first worker's link (sync/link.ts). Here is what main threads tell each
+// other before, between and after steps. All processes run the same program and make the same calls
+// in the same order.
 
 import { RunError } from '../base/errors.ts';
 import { showError } from '../base/showError.ts';
@@ -9,12 +10,12 @@ import type { TransportFault } from '../sync/faultyTransport.ts';
 import { createMailboxes, type MemoryMailboxes, MemoryTransport } from '../sync/memoryTransport.ts';
 import type { Gang } from './gang.ts';
 
-/** What the first worker opens its transports with, one for each link; can be posted to its
+/** What the first worker needs to open its transports, one for each link. It can be posted to its
  * thread. */
 export type TransportSetup =
   | {
       readonly kind: 'memory';
-      /** Of each link. */
+      /** The mailboxes of each link. */
       readonly mailboxes: readonly MemoryMailboxes[];
       readonly process: number;
       readonly fault: TransportFault | undefined;
@@ -27,25 +28,26 @@ export type TransportSetup =
     };
 
 export interface Network {
-  /** Whether workers are at work, so that their first one may be in an exchange. */
+  /** Whether workers are running, so that the first one may be in an exchange. */
   isBusy: boolean;
   readonly process: number;
   readonly processes: number;
   /** The host that each process runs on. */
   readonly hosts: readonly string[];
-  /** What is odd about how the processes were started. */
+  /** Problems with how the processes were started. */
   readonly notices: readonly string[];
   /** The cores that each process on this host may use. */
   readonly cores: number;
-  /** Of links over each of which at most so many bytes go from one process to another at once. */
+  /** Opens one transport per link. Each capacity is the most bytes that go from one process to
+   * another at once. */
   openTransports(capacitiesBytes: readonly number[]): Promise<TransportSetup>;
-  /** The bytes that each process gives, in their order. Its workers are not at work. */
+  /** The bytes from each process, in process order. This process's workers must be idle. */
   allGather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
-  /** Tells all others why this process goes no further. Its own threads must have ended. */
+  /** Tells all other processes why this one cannot continue. Its own threads must have ended. */
   fail(reason: string): Promise<void>;
 }
 
-/** What errors call the processes. */
+/** How errors name the processes. */
 export function processNames({ hosts }: Pick<Network, 'hosts'>): readonly string[] {
   return hosts.map((host, process) => `process ${process} on ${host}`);
 }
@@ -56,17 +58,18 @@ export async function gatherJson<T>(network: Network, value: T): Promise<readonl
   return all.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as T);
 }
 
-/** Tells all others why this process goes no further, unless it has that from one of them. */
+/** Tells all other processes why this one cannot continue, unless the error came from one of
+ * them. */
 export async function tellFailure(network: Network, error: unknown): Promise<void> {
   if (!isOfPeer(error)) await network.fail(showError(error));
 }
 
-/** Whether an error came from another process, or from a wait for one. */
+/** Whether an error came from another process, or from waiting for one. */
 export function isOfPeer(error: unknown): boolean {
   return error instanceof RunError && error.failure.process !== undefined;
 }
 
-/** Runs something of which no other process is to wait for the end when it fails. */
+/** Runs something that other processes wait for; if it fails, they are told. */
 export async function failingForAll<T>(network: Network, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -76,7 +79,7 @@ export async function failingForAll<T>(network: Network, run: () => Promise<T>):
   }
 }
 
-/** A gang whose failure reaches all processes, once none of its threads is left. */
+/** A gang that reports its failure to all processes once its threads have ended. */
 export function failingTogether<Api>(gang: Gang<Api>, network: Network): Gang<Api> {
   const together = async <T>(running: Promise<T>): Promise<T> => {
     network.isBusy = true;
@@ -97,7 +100,7 @@ export function failingTogether<Api>(gang: Gang<Api>, network: Network): Gang<Ap
   };
 }
 
-/** Processes that are parts of this one, some with a fault: for tests. */
+/** Simulates several processes in this one, some of them with faults; for tests. */
 export function memoryNetworks(
   processes: number,
   faults: Readonly<Record<number, TransportFault>> = {},
@@ -152,13 +155,13 @@ export function memoryNetworks(
   });
 }
 
-/** One call of all processes. */
+/** One collective call of all processes. */
 class Round {
   private readonly given: (Uint8Array | undefined)[];
   private left: number;
   private readonly all: Promise<readonly Uint8Array[]>;
   private settle: (all: readonly Uint8Array[]) => void = () => {};
-  /** Rejects for those that wait for others. */
+  /** Rejects the waits for other processes. */
   fail: (error: Error) => void = () => {};
 
   constructor(processes: number) {

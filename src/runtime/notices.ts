@@ -1,5 +1,5 @@
-// What a user should know before a run starts although nothing is wrong: said once, in one place.
-// Each finding is a function from the run to a sentence, or to none.
+// What a user should know before a run starts even though nothing is wrong. Each finding is a
+// function from the run to a sentence, or to undefined if it does not apply.
 
 import { listed } from '../base/show.ts';
 import type { CheckpointHead } from '../checkpoint/checkpoint.ts';
@@ -19,14 +19,14 @@ export interface NoticeSubject {
   readonly data: TrainingData;
   /** What the caller asked for; `config.model` has been converted. */
   readonly norm: NormRequest | undefined;
-  /** What a resumed run comes from; its settings are known. */
+  /** The checkpoint that a resumed run comes from, with its settings. */
   readonly resumed: CheckpointHead | undefined;
 }
 
-/** One finding; undefined when there is nothing to say. */
+/** Returns one finding; undefined if it does not apply. */
 export type NoticeFinder = (subject: NoticeSubject) => string | undefined;
 
-/** Batch normalization without synchronization that may not be meant. */
+/** Batch normalization without synchronization that may be unintended. */
 function localNorms({ config, norm, resumed }: NoticeSubject): string | undefined {
   const { replicas, globalBatch } = config;
   const paths = localBatchNorms(config.model);
@@ -35,24 +35,24 @@ function localNorms({ config, norm, resumed }: NoticeSubject): string | undefine
   const own = Math.ceil(globalBatch / replicas);
   return (
     `Batch statistics are not synchronized in ${listed(paths)}: each of the ${replicas} replicas ` +
-    `normalizes its ${own} samples alone, not all ${globalBatch} together. To synchronize, pass ` +
+    `normalizes its own ${own} samples, not all ${globalBatch} together. To synchronize, pass ` +
     "norm: { to: 'sync' } (--norm sync) or give the layers sync: 'all'; if this is intended, " +
-    "norm: { to: 'local' } (--norm local) says so."
+    "norm: { to: 'local' } (--norm local) confirms it."
   );
 }
 
-/** Normalizations that a conversion leaves as they are. */
+/** Normalizations that a conversion leaves unchanged. */
 function keptKinds({ config, norm }: NoticeSubject): string | undefined {
   const kept = norm === undefined ? [] : keptNorms(config.model, norm);
   if (kept.length === 0) return undefined;
   const names = kept.map(({ path, kind }) => `${path} (${kind})`);
   return (
-    `norm: { to: '${norm!.to}' } keeps ${listed(names)} as they are; kinds: 'all' ` +
+    `norm: { to: '${norm!.to}' } keeps ${listed(names)} unchanged; kinds: 'all' ` +
     '(--norm-kinds all), or a list of kinds, converts them, too.'
   );
 }
 
-/** The last bits of `fast` numbers are the engine's. */
+/** The last bits of `fast` numbers depend on the engine. */
 function otherEngine({ config, resumed }: NoticeSubject): string | undefined {
   const writer = resumed?.writtenBy;
   if (writer === undefined) return undefined;
@@ -63,17 +63,17 @@ function otherEngine({ config, resumed }: NoticeSubject): string | undefined {
   const now = `kernels ${is}, Node ${process.versions.node} (${engineName()})`;
   return (
     `The checkpoint was written by ${before}; this is ${now}. ` +
-    'The run goes on from the same weights, but its last bits may differ from those of a run ' +
-    'that stayed on one of them.'
+    'The run continues from the same weights, but its last bits may differ from those of a run ' +
+    'that used only one of them.'
   );
 }
 
-/** A fault of V8 or of the processor that was found before it did harm. */
+/** A fault of V8 or the processor that was found before it could affect results. */
 function otherBits({ config }: NoticeSubject): string | undefined {
   const { build, differing } = chooseBuild(config.mode);
   if (differing === undefined) return undefined;
   return (
-    `The ${build} kernels run, not the wide ones: with packed vectors ${differing} gave other ` +
+    `The ${build} kernels run, not the wide ones: with packed vectors, ${differing} gave other ` +
     `bits on this machine (Node ${process.versions.node}, ${engineName()}). No result is wrong, ` +
     `but this is worth a report; ${WIDE_VARIABLE}=0 (--no-wide) skips the check.`
   );
@@ -81,14 +81,14 @@ function otherBits({ config }: NoticeSubject): string | undefined {
 
 const FINDERS: readonly NoticeFinder[] = [otherBits, otherEngine, localNorms, keptKinds];
 
-/** All that is worth saying about a run, as sentences. */
+/** All findings about a run, as sentences. */
 export function noticesOf(subject: NoticeSubject): readonly string[] {
   const found = FINDERS.map((find) => find(subject)).filter((notice) => notice !== undefined);
   const { data } = subject;
   return [...(isChunked(data) ? (data.notices ?? []) : dataNotices(data)), ...found];
 }
 
-/** Where notices go unless the caller takes them: Node's warnings, on stderr. */
+/** Where notices go by default: Node's warnings, on stderr. */
 export function giveNotice(notice: string): void {
   process.emitWarning(notice, 'SyncbnNotice');
 }

@@ -1,5 +1,5 @@
-// What a run's gang is at: one thing at a time. A fit is under way from its first step to its last,
-// and occupies the gang only while something of it runs: between two epochs the gang is free.
+// What a run's gang is doing: one thing at a time. A fit lasts from its first step to its last, but
+// occupies the gang only while its steps or validations run. Between two epochs, the gang is free.
 
 import { UsageError } from '../base/errors.ts';
 
@@ -10,12 +10,12 @@ export class Occupation {
   private isFitting = false;
   private waiting: (() => void)[] = [];
 
-  /** `onFree` is told whenever the gang gets free, and may enter. */
+  /** `onFree` is called whenever the gang becomes free, and may enter it. */
   constructor(onFree: () => void) {
     this.onFree = onFree;
   }
 
-  /** What the gang is at. */
+  /** What the gang is doing. */
   get what(): string | undefined {
     return this.busy;
   }
@@ -46,7 +46,7 @@ export class Occupation {
     }
   }
 
-  /** Begins a fit, which occupies the gang. Throws where another one is under way. */
+  /** Begins a fit, which occupies the gang. Throws if another fit has begun. */
   enterFit(): void {
     if (this.isFitting) throw occupied('fit', 'fit');
     this.enter('fit');
@@ -58,7 +58,7 @@ export class Occupation {
     this.leave();
   }
 
-  /** Goes on with the fit, once what was begun meanwhile is done. */
+  /** Resumes the fit once calls that began in the meantime have finished. */
   async resumeFit(): Promise<void> {
     while (!this.tryEnter('fit')) await new Promise<void>((go) => this.waiting.push(go));
   }

@@ -1,4 +1,4 @@
-// What is asked of PreciseBN and what comes out of it; the measurement is train/population.ts.
+// The options and results of PreciseBN; the measurement is in train/population.ts.
 
 import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -8,20 +8,20 @@ import type { RunSetup } from './runSetup.ts';
 
 /** The options of {@link RunningTrainer.preciseBatchNorm}. */
 export interface PreciseOptions {
-  /** Training batches to measure over: those of the steps that would come next, in their order,
-   * augmented as in training. */
+  /** Training batches to measure over: those of the steps that would come next, in order, augmented
+   * as in training. */
   readonly batches: number;
-  /** Default `pooled`: mean and unbiased variance of all values of all these batches and replicas
-   * together (Wu and Johnson 2021, E[var + mean^2] - E[mean]^2, here merged as moments).
-   * `averaged`: means over batches, weighted by their counts, of each global batch's mean and
-   * unbiased variance; what a cumulative running average (momentum null) with SyncBN gives. */
+  /** Default `pooled`: mean and unbiased variance of all values over all these batches and replicas
+   * (Wu and Johnson 2021, E[var + mean^2] - E[mean]^2, here merged as moments). `averaged`: means
+   * over batches, weighted by their counts, of each global batch's mean and unbiased variance, like
+   * a cumulative running average (momentum null) with SyncBN. */
   readonly definition?: PopulationDefinition;
 }
 
-/** A run, and the step from which on it is measured. */
+/** A run, and the first step to measure. */
 type MeasuredRun = Pick<RunSetup, 'team' | 'feeds' | 'step'>;
 
-/** What {@link RunningTrainer.preciseBatchNorm} measured over. */
+/** What {@link RunningTrainer.preciseBatchNorm} measured. */
 export interface PreciseResult {
   /** Training batches. */
   readonly batches: number;
@@ -29,25 +29,25 @@ export interface PreciseResult {
   readonly samples: number;
   /** The layers whose running statistics were replaced. */
   readonly replaced: readonly string[];
-  /** The other normalizations, and why they stay as they are. */
+  /** The other normalizations, and why they are unchanged. */
   readonly left: readonly { readonly layer: string; readonly why: string }[];
 }
 
-/** Has the workers measure the population over the batches of so many steps. */
+/** Has the workers measure the population over a number of steps' batches. */
 export async function measure(
   { team, feeds, step }: MeasuredRun,
   batches: number,
   definition: PopulationDefinition,
 ): Promise<void> {
   const read = whenBegun(
-    // The plan of the workers that there are: an elastic run may have lost some.
+    // The plan of the current workers: an elastic run may have lost some.
     () => feeds.train(team.plan, step),
     (api) => api.measure(step, batches, definition),
   );
   await team.callAll(read);
 }
 
-/** What a measurement from step `from` on did. */
+/** The result of a measurement that began at step `from`. */
 export function preciseResult(plan: RunPlan, from: number, batches: number): PreciseResult {
   const { stepsPerEpoch, lastBatch, config, graph } = plan;
   let samples = 0;
@@ -63,7 +63,7 @@ export function preciseResult(plan: RunPlan, from: number, batches: number): Pre
     if (hasPopulation(operation)) replaced.push(layer);
     else {
       const why = kind.norm?.whyNoPopulation?.(spec);
-      left.push({ layer, why: why ?? `${spec.kind} has no statistics of a population` });
+      left.push({ layer, why: why ?? `${spec.kind} has no population statistics` });
     }
   }
   return { batches, samples, replaced, left };

@@ -1,6 +1,6 @@
-// Predictions for any number of inputs, through the regions that the workers share. Calls that come
-// while others are at work wait in a queue; those that fit in one global batch go through together,
-// unless a sample's output depends on its batch.
+// Predictions for any number of inputs, through the regions that the workers share. Calls that
+// arrive while the workers are busy wait in a queue. Those that fit in one global batch run
+// together, unless a sample's output depends on its batch.
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
@@ -13,10 +13,10 @@ import { takesInEvaluation } from '../plan/feasible.ts';
 import { outputLosses } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
 
-/** Inputs in the data's own units: bytes, floats, or where the data has a shift, doubles. */
+/** Inputs in the data's own units: bytes, floats, or doubles if the data has a shift. */
 export type Inputs = Uint8Array | Float32Array | Float64Array;
 
-/** How many inputs these are, or a {@link UsageError} when they are none of this run's. */
+/** The number of inputs. Throws a {@link UsageError} if they do not fit the run's data. */
 export function countInputs(what: string, config: RunConfig, inputs: Inputs): number {
   const { inputShape, inputType, shift } = config.data;
   const length = sizeOf(inputShape);
@@ -33,7 +33,7 @@ export function countInputs(what: string, config: RunConfig, inputs: Inputs): nu
   });
 }
 
-/** Outputs by their names: `main`, and the heads of the model. */
+/** Outputs by name: `main`, and the heads of the model. */
 export type NamedOutputs = Readonly<Record<string, Float32Array>>;
 
 /** Outputs in the units of the data. */
@@ -47,19 +47,19 @@ export function namedOutputs(config: RunConfig, outputs: AllOutputs): NamedOutpu
 export interface PredictionSetup {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
-  /** Has the workers predict the first so many inputs that lie in the arena. */
+  /** Has the workers predict the first `size` inputs in the arena. */
   readonly run: (size: number) => Promise<unknown>;
-  /** Takes the gang, if it is free. */
+  /** Occupies the gang, if it is free. */
   readonly tryEnter: () => boolean;
   readonly leave: () => void;
-  /** Awaited before each batch: what else this turn of the event loop has to do is done, and the
-   * requests that come of it join; default not at all. */
+  /** Awaited before each batch, so that other work of this event-loop turn finishes and its
+   * requests join the batch. Default: no pause. */
   readonly pause?: () => Promise<void>;
 }
 
 type StoredInputs = Uint8Array | Float32Array;
 
-/** Of the main output and of each head, [n, outputs] each, in units of the loss. */
+/** The main output and each head's, [n, outputs] each, in units of the loss. */
 export type AllOutputs = readonly Float32Array[];
 
 interface Request {
@@ -80,7 +80,7 @@ export class Predictions {
     this.canShare = !dependsOnBatch(setup.plan.graph);
   }
 
-  /** Outputs for `count` inputs as the arena holds them, once it is their turn. */
+  /** Queues `count` inputs in the form that the arena holds, and returns their outputs. */
   add(inputs: StoredInputs, count: number): Promise<AllOutputs> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ inputs, count, resolve, reject });
@@ -88,7 +88,7 @@ export class Predictions {
     });
   }
 
-  /** Begins with what waits. To be called whenever the gang gets free. */
+  /** Starts on the waiting requests. Call it whenever the gang becomes free. */
   goOn(): void {
     if (this.waiting.length > 0 && this.setup.tryEnter()) void this.serve();
   }
@@ -120,7 +120,7 @@ export class Predictions {
     return this.waiting.splice(0, taken);
   }
 
-  /** The outputs of each request. More than one request fit in one global batch. */
+  /** The outputs of each request. If there is more than one, they fit in one global batch. */
   private async predict(requests: readonly Request[]): Promise<readonly AllOutputs[]> {
     const { plan, memory, run } = this.setup;
     const { config, regions } = plan;
@@ -158,8 +158,8 @@ export class Predictions {
   }
 }
 
-/** Whether a sample's output may depend on the others of its batch: a layer takes statistics in
- * evaluation, too, or does what only its author knows. */
+/** Whether a sample's output may depend on the others of its batch: because a layer uses batch
+ * statistics in evaluation, too, or because it is custom and may do anything. */
 export function dependsOnBatch(graph: Graph): boolean {
   return graph.operations.some(
     (operation) =>

@@ -1,6 +1,6 @@
-// A look into a net at given weights: what comes into its layers, its loss and its gradients on one
-// fixed batch, as training computes them. On the calling thread, with one worker; it blocks while
-// it computes, and running statistics stay as they are.
+// Inspects a net at given weights: its layers' inputs, its loss and its gradients on one fixed
+// batch, as training computes them. It runs on the calling thread as one worker, which it blocks,
+// and does not change running statistics.
 
 import { sizeOf } from '../base/shape.ts';
 import { fillArena } from '../checkpoint/state.ts';
@@ -13,36 +13,36 @@ import { bindUpdate } from '../train/update.ts';
 import { planStart } from './planStart.ts';
 import type { TrainerOptions } from './trainerOptions.ts';
 
-/** A layer with a weight of several axes: a convolution, a linear or a recurrent layer. */
+/** A layer with a multi-dimensional weight: a convolution, a linear or a recurrent layer. */
 export interface ProbedLayer {
-  /** `3.conv2d`. */
+  /** Such as `3.conv2d`. */
   readonly path: string;
   /** Channels of its input, the last axis. */
   readonly channels: number;
-  /** Where its first such weight lies among the parameters: [from, to). */
+  /** The range of its first such weight among the parameters: [from, to). */
   readonly from: number;
   readonly to: number;
 }
 
-/** Sees what comes into a layer, [values, channels]: a view, valid until the call returns. */
+/** Receives a layer's inputs, [values, channels]: a view, valid until the call returns. */
 export type InputsWatch = (layer: number, inputs: Float32Array) => void;
 
 export interface Probe {
   readonly layers: readonly ProbedLayer[];
-  /** All parameters, in the order of the layers, with gaps of zeros: written by the caller. At
-   * first those that a run with the same seed starts with. */
+  /** All parameters, in layer order, with gaps of zeros; the caller may write them. Initially,
+   * those that a run with the same seed starts with. */
   readonly parameters: Float32Array;
-  /** The gradient of the mean loss, as the last {@link run} left it; laid out as the parameters. */
+  /** The gradient of the mean loss from the last {@link run}, laid out like the parameters. */
   readonly gradients: Float32Array;
   /** Takes the parameters of a trainer of the same model: `trainer.weights()`. */
   load(weights: ReadonlyMap<string, { readonly values: ArrayLike<number> }>): void;
-  /** Forward and backward at the parameters as they are; gives the mean loss of the batch,
-   * with those of heads times their weights. */
+  /** Runs forward and backward at the current parameters. Returns the batch's mean loss plus each
+   * head's loss times its weight. */
   run(watch?: InputsWatch): number;
 }
 
-/** Binds a model to the whole of its training data, which is to be one batch. Throws a
- * {@link UsageError} for options that a trainer would refuse. */
+/** Binds a model to all of its training data, which must be one batch. Throws a {@link UsageError}
+ * for options that a trainer would refuse. */
 export function bindProbe(
   options: Pick<TrainerOptions, 'model' | 'data' | 'optimizer' | 'heads' | 'replicas' | 'seed'>,
 ): Probe {

@@ -1,5 +1,5 @@
-// What a fit is asked for, and what it reports: worked out by main from the words and sums that the
-// workers share.
+// The options of a fit, and its progress, which the main thread computes from the words and sums
+// that the workers share.
 
 import { labelsOf } from '../data/task.ts';
 import type { DiagnosticsSummary } from '../observe/diagnostics.ts';
@@ -11,13 +11,13 @@ import type { RunPlan } from '../plan/plan.ts';
 import type { EpochState } from '../reduce/epochSums.ts';
 import type { Evaluation } from './evaluation.ts';
 
-/** What `fit` is asked for. */
+/** The options of `fit`. */
 export interface FitOptions {
-  /** Total epochs, including those before a resume. The first call also says how long the run is,
-   * over which a cosine schedule is spread, unless `Trainer.start` was given `epochs`; later calls
-   * may then ask for less, but not for more. */
+  /** Total epochs, including those before a resume. The first call also fixes the length of the
+   * run, over which a cosine schedule is spread, unless `Trainer.start` was given `epochs`. Later
+   * calls may then ask for fewer epochs, but not for more. */
   readonly epochs: number;
-  /** Yield progress within an epoch, about this often; default: only at the end of each epoch. */
+  /** Yield progress within an epoch, about this often. Default: only at the end of each epoch. */
   readonly progressEveryMs?: number;
   /** Evaluate these samples at the end of each epoch: the test samples, or those that
    * `validationSplit` holds out. Default: none. */
@@ -25,14 +25,14 @@ export interface FitOptions {
   /** Stop at the end of an epoch when the validation has not improved for a while. Default: all
    * epochs are trained. */
   readonly earlyStopping?: EarlyStopping;
-  /** Keep weights and running statistics of the best epoch: in memory for `restoreBest()`, and in
-   * all checkpoints. `true` goes by the monitor of `earlyStopping`, else by the loss. Default
-   * false. */
+  /** Keep weights and running statistics of the best epoch, both in memory for `restoreBest()` and
+   * in all checkpoints. `true` uses the monitor of `earlyStopping`, or the loss if there is none.
+   * Default false. */
   readonly keepBest?: boolean | MonitorName;
-  /** {@link keepBest}, and give the run those weights when the fit has come to its end, or stops
-   * early. Default false. */
+  /** Implies {@link keepBest}, and gives the run those weights when the fit ends or stops early.
+   * Default false. */
   readonly restoreBest?: boolean;
-  /** Stops after the current step when it is aborted. Default none. */
+  /** Stops the fit after the current step when it is aborted. Default none. */
   readonly signal?: AbortSignal;
   /** Stop after this many total steps; default: at the end of the last epoch. An epoch that is cut
    * short is not validated. */
@@ -41,11 +41,11 @@ export interface FitOptions {
 
 /** When to stop early. The decisions are part of checkpoints: a resumed run makes the same. */
 export interface EarlyStopping {
-  /** What has to get better; default: what `keepBest` names, else `loss`. */
+  /** The value that must improve. Default: the monitor of `keepBest`, or `loss`. */
   readonly monitor?: MonitorName;
-  /** Stop after so many epochs in a row without an improvement on the best. */
+  /** Stop after this many epochs in a row without improving on the best. */
   readonly patience: number;
-  /** An epoch is better by more than this alone; default 0. */
+  /** An epoch must be better by more than this; default 0. */
   readonly minDelta?: number;
 }
 
@@ -54,57 +54,58 @@ export interface Progress {
   /** `epoch` at the end of an epoch, `progress` within one, `stopped` when the run stopped before
    * its end: after `stop()` or an aborted signal, or at maxSteps. */
   readonly kind: 'progress' | 'epoch' | 'stopped';
-  /** The epoch that is running or has ended, from 1. */
+  /** The current epoch, or the one that has just ended, from 1. */
   readonly epoch: number;
-  /** Epochs that this fit ends with. */
+  /** Total epochs when this fit ends. */
   readonly epochs: number;
   /** Total steps. */
   readonly step: number;
-  /** Steps that this fit ends with. */
+  /** Total steps when this fit ends. */
   readonly totalSteps: number;
-  /** Samples of the epoch that loss and accuracy are of; 0 before the first step. */
+  /** Samples of the epoch that loss and accuracy cover; 0 before the first step. */
   readonly samples: number;
-  /** Mean over the epoch's samples so far; NaN before the first step. Where samples have weights,
-   * the loss of a step is their weighted mean, and this is the mean over steps by their samples. */
+  /** Mean over the epoch's samples so far; NaN before the first step. If samples have weights, a
+   * step's loss is their weighted mean, and this is the mean over steps, weighted by their sample
+   * counts. */
   readonly loss: number;
-  /** Of each head of the model, by its name, likewise. */
+  /** The same for each head of the model, by name. */
   readonly headLosses: Readonly<Record<string, number>>;
-  /** What is minimized: the loss, and that of each head times its weight. */
+  /** What is minimized: the loss plus each head's loss times its weight. */
   readonly totalLoss: number;
-  /** Share of the epoch's samples so far that were right, of those whose weight is not 0; of masks
-   * the share of pixels, without those that are ignored. NaN for losses that know no right and
-   * wrong. A sample with several labels is right where all outputs
-   * are; of one that mixup or cutmix has mixed the class with the largest share counts. */
+  /** Fraction of the epoch's samples so far, with nonzero weight, that were classified correctly;
+   * for masks, the fraction of pixels that are not ignored. NaN for losses without right and wrong
+   * answers. A sample with several labels is correct if all outputs are. For a sample mixed by
+   * mixup or cutmix, the class with the largest share counts. */
   readonly accuracy: number;
-  /** Of the last step; NaN before the first step. */
+  /** Learning rate of the last step; NaN before the first step. */
   readonly learningRate: number;
-  /** Images trained by this call of `fit` over the time that it has trained. */
+  /** Images trained per second of training time in this call of `fit`. */
   readonly imagesPerSecond: number;
-  /** Time that this call of `fit` has trained. */
+  /** Training time of this call of `fit`. */
   readonly seconds: number;
-  /** An estimate, from the speed so far. */
+  /** Estimated from the speed so far. */
   readonly secondsLeft: number;
-  /** Of the last snapshot step, for each batch norm the worst over its replicas; undefined before
-   * the first one, without batch norms, or with diagnosticsEvery 0. */
+  /** For each batch norm, the worst value over its replicas in the last snapshot step; undefined
+   * before the first one, without batch norms, or with diagnosticsEvery 0. */
   readonly diagnostics: DiagnosticsSummary | undefined;
-  /** At the end of an epoch, where `validate` asks for it. */
+  /** At the end of an epoch, if `validate` is given. */
   readonly validation: Evaluation | undefined;
-  /** The best epoch so far, this one included, where `earlyStopping` or `keepBest` asks for it. */
+  /** The best epoch so far, including this one, if `earlyStopping` or `keepBest` is given. */
   readonly best: BestEpoch | undefined;
   /** Whether `earlyStopping` ends the run here. */
   readonly stopsEarly: boolean;
 }
 
-/** Where a fit is. */
+/** The position of a fit. */
 export interface FitPosition {
   readonly epochs: number;
-  /** Steps that were done when it began. */
+  /** Steps completed when it began. */
   readonly first: number;
-  /** The sums of the running epoch, and the steps that they belong to. */
+  /** The sums of the current epoch, and the steps that they belong to. */
   readonly state: EpochState;
   /** The rate that the schedule starts from. */
   readonly baseLr: number;
-  /** Steps of the run, over which its schedule is spread. */
+  /** Steps of the run that its schedule is spread over. */
   readonly scheduleSteps: number;
   readonly trainedMs: number;
   readonly diagnostics: DiagnosticsSummary | undefined;
@@ -124,7 +125,7 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
   const seconds = at.trainedMs / 1000;
   return {
     kind,
-    // That of the last step, whose sums these are.
+    // The epoch of the last step, since these are its sums.
     epoch: step === 0 ? 1 : Math.ceil(step / plan.stepsPerEpoch),
     epochs,
     step,
@@ -144,7 +145,7 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
   };
 }
 
-/** Samples of the first `step` steps of a run. */
+/** Samples in the first `step` steps of a run. */
 function samplesUntil(plan: RunPlan, step: number): number {
   const { stepsPerEpoch, lastBatch, config } = plan;
   const perEpoch = (stepsPerEpoch - 1) * config.globalBatch + lastBatch;

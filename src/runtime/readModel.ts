@@ -1,4 +1,4 @@
-// What a checkpoint says of its model: the config of the run that trained it, and the weights.
+// Reads the model of a checkpoint: the config of the run that trained it, and the weights.
 
 import { type Checkpoint, checkCheckpoint, headOf } from '../checkpoint/checkpoint.ts';
 import { readCheckpoint } from '../checkpoint/checkpointFile.ts';
@@ -16,7 +16,7 @@ import { checkTensors, configOf } from './resume.ts';
 
 /** A model as it was saved. */
 export interface SavedModel extends ModelWeights {
-  /** What it was trained on. */
+  /** The data that it was trained on. */
   readonly data: DatasetDescription;
   /** Optimizer steps that it was trained for. */
   readonly step: number;
@@ -26,10 +26,10 @@ export interface SavedModel extends ModelWeights {
 
 /** What a model is made of. */
 export interface ModelWeights {
-  /** Of the run that trained it, without its data. */
+  /** The config of the run that trained it, without its data. */
   readonly config: RunConfig;
-  /** Writes all parameters and buffers of a plan of it. Throws a {@link UsageError} where the
-   * checkpoint has other ones. */
+  /** Writes all parameters and buffers of a plan of the model. Throws a {@link UsageError} if the
+   * checkpoint's tensors are different ones. */
   fill(tensors: readonly StateTensor[]): void;
 }
 
@@ -56,7 +56,7 @@ export async function readModel(
   return { ...weights, data, step: counters.step, saved: weightsOf(tensors) };
 }
 
-/** All as it was saved. */
+/** The weights as they were saved. */
 function savedWeights(what: string, config: RunConfig, checkpoint: Checkpoint): ModelWeights {
   const found = { ...checkpoint, tensors: weightsOf(checkpoint.tensors) };
   return {
@@ -68,7 +68,8 @@ function savedWeights(what: string, config: RunConfig, checkpoint: Checkpoint): 
   };
 }
 
-/** With normalizations folded. Throws a {@link UsageError} where the model has other tensors. */
+/** The weights with normalizations folded. Throws a {@link UsageError} if the model has other
+ * tensors. */
 function foldedWeights(config: RunConfig, { tensors }: Checkpoint): ModelWeights {
   const folded = foldBatchNorm(config.model, namedWeights(tensors), config.data.inputShape);
   return {

@@ -1,5 +1,5 @@
-// From a run to a checkpoint and back. What decides the bits comes from the checkpoint and cannot
-// be changed on the way; what only decides the speed is free.
+// From a run to a checkpoint and back. Settings that decide the bits come from the checkpoint and
+// cannot be changed. Settings that only affect speed can.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
@@ -54,40 +54,40 @@ import { type CoreShare, checkFlag, resolveWorkers } from './trainerOptions.ts';
 export interface ResumeOptions {
   /** The checkpoint's data. */
   readonly data: TrainingData;
-  /** Default: the number of cores, at most one per grain. */
+  /** Default: the number of cores, but at most one per grain. */
   readonly workers?: number;
-  /** As {@link TrainerOptions.microBatches}. */
+  /** Same as {@link TrainerOptions.microBatches}. */
   readonly microBatches?: MicroBatches;
-  /** Another number of simulated devices, where nothing in the model is local to them, so that the
-   * weights stay the same; default: the checkpoint's. */
+  /** Another number of simulated devices. Only for models without anything local to a replica, so
+   * that the weights stay the same. Default: the checkpoint's. */
   readonly replicas?: number;
-  /** As {@link TrainerOptions.timeoutMs}. */
+  /** Same as {@link TrainerOptions.timeoutMs}. */
   readonly timeoutMs?: number;
-  /** As {@link TrainerOptions.startTimeoutMs}. */
+  /** Same as {@link TrainerOptions.startTimeoutMs}. */
   readonly startTimeoutMs?: number;
   /** How often to compare the replicas' batch statistics, in steps; 0 for never. Default 50. */
   readonly diagnosticsEvery?: number;
-  /** As {@link TrainerOptions.profile}. */
+  /** Same as {@link TrainerOptions.profile}. */
   readonly profile?: boolean;
-  /** As {@link TrainerOptions.elastic}. */
+  /** Same as {@link TrainerOptions.elastic}. */
   readonly elastic?: boolean;
-  /** Replaces the normalizations and goes on with whatever carries over, see `conversion` of the
-   * trainer; default: the checkpoint's, with the same bits. */
+  /** Replaces the normalizations and keeps whatever carries over: see the trainer's `conversion`.
+   * Default: the checkpoint's normalizations, with the same bits. */
   readonly norm?: NormRequest;
-  /** As {@link TrainerOptions.evalCorrection}. */
+  /** Same as {@link TrainerOptions.evalCorrection}. */
   readonly evalCorrection?: EvalCorrection;
-  /** As {@link TrainerOptions.onNonFinite}. */
+  /** Same as {@link TrainerOptions.onNonFinite}. */
   readonly onNonFinite?: OnNonFinite;
-  /** Modules of custom layers that the checkpoint may name, besides those that this program gave to
-   * `nn.custom`: `true` for all, or `file:` URLs, paths and package names. Importing them runs
-   * their code. Default none. */
+  /** Modules of custom layers that the checkpoint may name, in addition to those that this program
+   * passed to `nn.custom`: `true` for all, or `file:` URLs, paths and package names. Importing them
+   * runs their code. Default none. */
   readonly allowModules?: AllowModules;
-  /** As {@link TrainerOptions.onNotice}. */
+  /** Same as {@link TrainerOptions.onNotice}. */
   readonly onNotice?: (notice: string) => void;
 }
 
-/** The config of the run that a checkpoint continues, and what its data is. Throws a
- * {@link UsageError} when the data is not the checkpoint's; `what` names the checkpoint. */
+/** The config of the run that a checkpoint continues, and a description of its data. Throws a
+ * {@link UsageError} if the data differs from the checkpoint's; `what` names the checkpoint. */
 export async function resumeConfig(
   what: string,
   saved: Omit<CheckpointHead, 'tensors'>,
@@ -132,7 +132,7 @@ export async function resumeConfig(
   return { config, data };
 }
 
-/** Throws a {@link UsageError} where a run needs samples that data in chunks does not have, or is
+/** Throws a {@link UsageError} if a run needs samples that chunked data does not have, or is
  * shuffled by other chunks. */
 function checkChunks(
   what: string,
@@ -157,13 +157,13 @@ function showChunks({
   return `chunks of ${chunkSamples} samples${inOrder ? ' in their order' : ''}`;
 }
 
-/** Throws a {@link UsageError} where another number of replicas would compute something else. */
+/** Throws a {@link UsageError} if another number of replicas would change the results. */
 function checkReplicas(what: string, replicas: number, kept: RunConfig): void {
   if (kept.shards !== undefined) {
     throw new UsageError({
       what: `replicas to resume ${what} with`,
       given: replicas,
-      allowed: `the ${kept.replicas} of the checkpoint, whose samples are theirs (${kept.shards})`,
+      allowed: `the ${kept.replicas} of the checkpoint, which own their samples (${kept.shards})`,
     });
   }
   const graph = buildGraph(kept.model, kept.data.inputShape);
@@ -171,13 +171,13 @@ function checkReplicas(what: string, replicas: number, kept: RunConfig): void {
     throw new UsageError({
       what: `replicas to resume ${what} with`,
       given: replicas,
-      allowed: `the ${kept.replicas} of the checkpoint, since its model has statistics of replicas`,
-      hint: 'another number only where all norms are synchronized over all replicas, or need none',
+      allowed: `the ${kept.replicas} of the checkpoint, since its model has per-replica statistics`,
+      hint: 'another number only if all norms are synchronized over all replicas, or need none',
     });
   }
 }
 
-/** The config of the run that a checkpoint is of, on so many workers, as far as it says. */
+/** The config of a checkpoint's run for a number of workers, as far as the checkpoint holds it. */
 export function configOf(
   saved: Pick<CheckpointHead, 'data' | 'run'>,
   model: LayerSpec,
@@ -188,7 +188,7 @@ export function configOf(
   return {
     ...run,
     ...savedLosses(saved.run),
-    // Files from before there were grains have one for each replica.
+    // Files from before there were grains have one per replica.
     grains: run.grains ?? run.replicas,
     model,
     data: { ...data, ...trainCounts(data.countTrain, run.validationSplit) },
@@ -215,7 +215,7 @@ export function checkpointOf(run: {
   readonly epochs: number;
 }): Checkpoint {
   const { config: whole, tensors, monitored, note } = run;
-  // What decides no bits is not part of it.
+  // Settings that do not affect the bits are not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
   const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...mostly } = kept;
@@ -256,7 +256,7 @@ function writerOf(mode: NumericMode): WrittenBy {
   };
 }
 
-/** Throws a {@link UsageError} unless the checkpoint's tensors are those of the run, in order. */
+/** Throws a {@link UsageError} unless the checkpoint has the run's tensors, in order. */
 export function checkTensors(
   what: string,
   tensors: readonly StateTensor[],
@@ -284,7 +284,7 @@ export function checkTensors(
   });
 }
 
-/** Throws a {@link UsageError} unless the checkpoint has as many sums of the epoch as the run. */
+/** Throws a {@link UsageError} unless the checkpoint has as many epoch sums as the run. */
 export function checkSums(
   what: string,
   { length }: Float64Array,

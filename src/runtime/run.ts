@@ -1,5 +1,5 @@
-// A run on its gang: what a Trainer does once everything is planned, filled and started. Guards
-// that one thing is asked of the gang at a time; steps themselves are in `train`.
+// A run on its gang: what a Trainer does once everything is planned, filled and started. Makes sure
+// that the gang does one thing at a time. The steps themselves are in `train`.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunError, UsageError } from '../base/errors.ts';
@@ -57,12 +57,12 @@ export class Run implements RunningTrainer {
   private length: number;
   private readonly sayLength: (length: number, asked: number) => void;
   private isStopping = false;
-  /** Whether workers are in steps, so that the weights belong to none. */
+  /** Whether workers are in steps, so that the weights do not belong to any step. */
   private isTraining = false;
-  /** Set when a step failed in its midst. */
+  /** Set when a run fails during a step. */
   private torn: Error | undefined;
   private readonly saver = new Saver();
-  /** Settles when the state of the last save is no longer read. */
+  /** Settles when the last save no longer reads the state. */
   private taken: Promise<void> = Promise.resolve();
   private readonly occupation = new Occupation(() => this.predictions.goOn());
   private readonly evaluations = new Evaluations({
@@ -73,7 +73,7 @@ export class Run implements RunningTrainer {
   });
   private readonly monitoring: Monitoring;
   private readonly predictions: Predictions;
-  /** Set when its numbers are not finite any more. */
+  /** Set when numbers are no longer finite. */
   private diverged: RunError | undefined;
 
   constructor(setup: RunSetup) {
@@ -98,7 +98,7 @@ export class Run implements RunningTrainer {
     return this.setup.team.plan;
   }
 
-  /** All of it, with the workers as they are now. */
+  /** The whole setup, with the current workers. */
   private get parts(): RunSetup & Pick<Team, 'plan' | 'words'> {
     return { ...this.setup, plan: this.plan, words: this.setup.team.words };
   }
@@ -177,7 +177,7 @@ export class Run implements RunningTrainer {
     }
   }
 
-  /** What the loop of a fit sees of this run. */
+  /** This run as the loop of a fit sees it. */
   private asFitting(scheduleSteps: number): FittingRun {
     const run = this;
     return {
@@ -202,8 +202,8 @@ export class Run implements RunningTrainer {
     };
   }
 
-  /** Trains up to step `to` and yields what is reached every so often. Returning early stops the
-   * gang after its current step. */
+  /** Trains up to step `to` and yields the progress periodically. Returning early stops the gang
+   * after its current step. */
   private async *train(
     to: number,
     scheduleSteps: number,
@@ -230,7 +230,7 @@ export class Run implements RunningTrainer {
         if (isRunning) yield this.epochState();
       }
     } finally {
-      // Still running without a reader: the loop over the progress was left.
+      // The caller left the loop over the progress while the gang is still running.
       if (isRunning && everyMs !== undefined) requestStop(this.parts.words);
       const own = await running;
       this.done = own[0]!.done;
@@ -246,7 +246,7 @@ export class Run implements RunningTrainer {
     try {
       return await running;
     } catch (error) {
-      // Who waits for another process has done whole steps, all of its workers.
+      // All workers of a process that waits for another one have completed whole steps.
       if (isOfPeer(error)) this.done = Math.max(this.done, this.epochState().steps);
       else this.torn ??= error as Error;
       throw error;
@@ -255,7 +255,7 @@ export class Run implements RunningTrainer {
     }
   }
 
-  /** Takes what the workers have done. Throws when they have met numbers that are not finite. */
+  /** Takes the workers' results. Throws if they found numbers that are not finite. */
   private take(
     trained: readonly Trained[],
     rates: { readonly scheduleSteps: number; readonly baseLr: number },
@@ -265,7 +265,7 @@ export class Run implements RunningTrainer {
     if (this.diverged !== undefined) throw this.diverged;
   }
 
-  /** What the workers have published of the running epoch. */
+  /** What the workers have published about the current epoch. */
   private epochState(): EpochState {
     return readEpoch(this.setup.published, progressWords(this.parts.words));
   }
@@ -319,7 +319,7 @@ export class Run implements RunningTrainer {
     const { plan } = this;
     const count = inputs.length / sizeOf(plan.config.data.inputShape);
     checkInference('predict', plan, count);
-    // A fit may take hours: callers that ask for outputs meanwhile are told so.
+    // A fit may take hours, so callers that request outputs in the meantime get an error.
     if (this.occupation.what === 'fit') this.occupation.enter('predict');
     return this.predictions.add(inputs, count);
   }
@@ -358,7 +358,7 @@ export class Run implements RunningTrainer {
     const { runId, data, tensors, epochSums, network } = this.setup;
     this.checkWhole('save()');
     if (this.diverged !== undefined) throw unsaved(path, this.diverged);
-    // All processes have the same state: the first one writes it.
+    // All processes have the same state, so the first one writes it.
     if ((network?.process ?? 0) !== 0 && options.ofEachProcess !== true) return;
     const { config } = this;
     const counters = { step: this.done, epochs: this.length };
@@ -374,13 +374,13 @@ export class Run implements RunningTrainer {
     });
   }
 
-  /** Refuses to show or keep a state that belongs to no step: while steps run, and after one that
-   * failed in its midst. */
+  /** Refuses to show or keep a state that does not belong to any step: while steps run, and after a
+   * step that failed. */
   private checkWhole(what: string): void {
     if (this.isTraining) {
       throw new UsageError({
         what: `${what} of a trainer`,
-        problem: 'was called while fit() trains, when weights belong to no step',
+        problem: 'was called while fit() trains, when weights do not belong to any step',
         hint: 'a call between two epochs of the loop, or after it',
       });
     }

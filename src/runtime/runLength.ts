@@ -1,12 +1,12 @@
-// How long a run is: its schedule is spread over that many epochs, however many calls of fit it
-// takes and however often it is resumed.
+// The length of a run: its schedule is spread over that many epochs, regardless of how many calls
+// of fit it takes and how often it is resumed.
 
 import { UsageError } from '../base/errors.ts';
 import { spansRun } from '../optim/learningRate.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 
-/** The epochs of a run that was `known` epochs long (0 when that is still open) and is asked for
- * `asked` in all. A schedule that spans the run keeps its length; with others a run may grow. */
+/** The total epochs of a run that had `known` epochs (0 while that is open) and now gets `asked`. A
+ * schedule that spans the run keeps its length. With other schedules, a run may grow. */
 export function runLength(schedule: ScheduleSpec, known: number, asked: number): number {
   if (asked <= known || known === 0) return Math.max(asked, known);
   if (!spansRun(schedule)) return asked;
@@ -15,13 +15,13 @@ export function runLength(schedule: ScheduleSpec, known: number, asked: number):
     given: asked,
     allowed: `at most ${known}, over which the ${schedule.kind} schedule of this run is spread`,
     hint:
-      `Trainer.start({ epochs: ${asked} }) for a run that several calls of fit train, ` +
+      `Trainer.start({ epochs: ${asked} }) for a run trained by several calls of fit, ` +
       'or a new run of that many epochs',
   });
 }
 
-/** Returns what says, once, that a call ends before a schedule does whose length an earlier call
- * has fixed; nothing where the caller has said how long the run is. */
+/** Returns a function that reports, once, that a call ends before its schedule because an earlier
+ * call has fixed the schedule's length. It reports nothing if the caller gave the run's length. */
 export function lengthNotices(
   schedule: ScheduleSpec,
   run: { readonly hasOwnLength: boolean; readonly notify: (notice: string) => void },
@@ -38,7 +38,7 @@ export function lengthNotices(
 function lengthNotice(schedule: ScheduleSpec, length: number, asked: number): string | undefined {
   if (!spansRun(schedule) || asked >= length) return undefined;
   return (
-    `The ${schedule.kind} schedule of this run is spread over ${length} epochs and stays so: ` +
-    `after ${asked} of them the learning rate has not come to its end.`
+    `The ${schedule.kind} schedule of this run stays spread over ${length} epochs: ` +
+    `the learning rate has not reached its final value after ${asked}.`
   );
 }

@@ -1,4 +1,4 @@
-// What a run is made of, once everything is planned, filled and started.
+// The parts of a run, once everything is planned, filled and started.
 
 import type { CarriedTensor } from '../checkpoint/convertState.ts';
 import type { MonitorState } from '../checkpoint/monitored.ts';
@@ -14,25 +14,25 @@ export interface RunSetup {
   readonly runId: string;
   readonly team: Team;
   readonly data: DatasetDescription;
-  /** The samples, which are in this memory alone. */
+  /** The samples, held only in this memory. */
   readonly samples: StoredSamples;
   readonly feeds: Feeds;
   readonly memory: WebAssembly.Memory;
-  /** Undefined where there is no other process. */
+  /** Undefined if there are no other processes. */
   readonly network: Network | undefined;
   readonly tensors: readonly StateTensor[];
   readonly epochSums: Float64Array;
   readonly published: Float64Array;
   /** What was decided from validations so far. */
   readonly monitored: MonitorState;
-  /** The weights of the best epoch; undefined where none are kept. */
+  /** The weights of the best epoch; undefined if none are kept. */
   readonly bestWeights: readonly StateTensor[] | undefined;
   readonly step: number;
-  /** How long the run is; 0 while that is open. */
+  /** Length of the run; 0 while it is open. */
   readonly epochs: number;
-  /** Whether {@link epochs} is what this trainer was started with. */
+  /** Whether {@link epochs} was given when this trainer was started. */
   readonly hasOwnLength: boolean;
   readonly conversion: readonly CarriedTensor[];
-  /** Says what the user should know. */
+  /** Reports what the user should know. */
   readonly notify: (notice: string) => void;
 }

@@ -1,5 +1,6 @@
-// Saving a run: a consistent state goes to a file beside training where memory allows it, one file
-// after the other. Files of other runs are not replaced, and older checkpoints are kept on request.
+// Saves a run. A consistent state is written to a file while training continues, if memory allows
+// it, one file at a time. Files of other runs are not replaced, and older checkpoints are kept on
+// request.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { copyFile, link, rm, stat } from 'node:fs/promises';
@@ -12,21 +13,21 @@ import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpointFile.ts
 
 /** The options of {@link RunningTrainer.save}. */
 export interface SaveOptions {
-  /** Replaces a file of another run, or one that is not a checkpoint; default false. */
+  /** Whether to replace a file of another run, or one that is not a checkpoint; default false. */
   readonly overwrite?: boolean;
-  /** How many checkpoints of the run to keep: the new one and, beside it, the ones before, named by
-   * their steps (`run.step-1200.ckpt`). Default 1. */
+  /** How many checkpoints of the run to keep: the new one and the previous ones beside it, named
+   * after their steps (`run.step-1200.ckpt`). Default 1. */
   readonly keep?: number;
-  /** In a run of several processes: writes the file in each of them, not in the first one alone;
-   * default false. */
+  /** In a run of several processes, writes the file in each of them rather than only in the first
+   * one; default false. */
   readonly ofEachProcess?: boolean;
   /** Facts to keep in the file for its readers, by names of your choice, such as where the data is.
    * They decide nothing, and a later save has only its own. Default none. */
   readonly note?: CheckpointNote;
 }
 
-/** A second copy of the state is made where it takes at most this share of the memory that is
- * available, so that training goes on while the copy is written. */
+/** The state is copied if the copy takes at most this fraction of the available memory, so that
+ * training continues while the copy is written. */
 const SNAPSHOT_SHARE = 0.25;
 
 type Hold = <T>(use: () => Promise<T>) => Promise<T>;
@@ -36,8 +37,8 @@ export class Saver {
   private writing: Promise<unknown> = Promise.resolve();
   private readonly open = new Set<Promise<void>>();
 
-  /** Writes a state to a file, after those before it. `hold` keeps everything else off the run for
-   * as long as the state is still read from it. */
+  /** Writes a state to a file, after earlier saves. `hold` keeps the run from changing the state
+   * until it has been read. */
   save(path: string, state: Checkpoint, options: SaveOptions, hold: Hold): Promise<void> {
     const saving = this.take(path, state, options, hold);
     const end = (): void => {
@@ -48,7 +49,7 @@ export class Saver {
     return saving;
   }
 
-  /** Settles when all files are written, whatever became of them. */
+  /** Settles when all files are written, even if some failed. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.open);
   }
@@ -78,9 +79,9 @@ export class Saver {
   }
 }
 
-/** The checkpoint of this run that a save to `path` replaces, if there is one. Throws a
- * {@link UsageError} when it would replace a file of another run, or something that is not a
- * checkpoint, unless that is forced. */
+/** The checkpoint of this run that a save to `path` replaces, if there is one. Throws a {@link
+ * UsageError} if it would replace a file of another run, or a file that is not a checkpoint, unless
+ * `overwrite` is set. */
 export async function checkReplaceable(
   path: string,
   runId: string,
@@ -100,7 +101,7 @@ export async function checkReplaceable(
   });
 }
 
-/** An empty file is nothing: programs make those to have a name. */
+/** An empty file does not count: programs create those to reserve a name. */
 async function headIfAny(path: string): Promise<CheckpointHead | 'nothing' | 'other'> {
   try {
     if ((await stat(path)).size === 0) return 'nothing';
@@ -112,7 +113,7 @@ async function headIfAny(path: string): Promise<CheckpointHead | 'nothing' | 'ot
   }
 }
 
-/** Gives the old checkpoint a second name, with its step. */
+/** Links the old checkpoint to a second name that has its step. */
 async function keepBeside(path: string, { counters }: CheckpointHead): Promise<void> {
   const { folder, stem, extension } = partsOf(path);
   const name = join(folder, `${stem}.step-${counters.step}${extension}`);
@@ -133,7 +134,7 @@ async function removeOlder(path: string, runId: string, count: number): Promise<
   }
 }
 
-/** The older checkpoints beside a file, the latest first. */
+/** The older checkpoints beside a file, latest first. */
 export function keptBeside(
   path: string,
 ): readonly { readonly file: string; readonly step: number }[] {

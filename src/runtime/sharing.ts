@@ -1,5 +1,5 @@
-// What the workers of each process have done, made known to all processes: how a call of training
-// ended, losses and hits of an evaluation, outputs of a prediction.
+// Shares the results of each process's workers with all processes: how a training call ended,
+// losses and hits of an evaluation, outputs of a prediction.
 
 import { InvariantError } from '../base/errors.ts';
 import { hashState, type StateTensor } from '../checkpoint/state.ts';
@@ -17,8 +17,8 @@ interface Shared {
   readonly network: Network | undefined;
 }
 
-/** Shares the rows of `count` samples from row `first`, which ran in global batches: their losses
- * and hits, or their outputs, those of heads, too. */
+/** Shares `count` samples' rows, starting at row `first`, which ran in global batches: their losses
+ * and hits, or their outputs, including those of heads. */
 export async function shareSamples(
   shared: Shared,
   name: 'evaluated' | 'outputs',
@@ -61,7 +61,7 @@ async function shareRows(
 }
 
 /** How training ended for the workers of all processes, and whether any process was asked to stop.
- * Throws where their states are not the same. */
+ * Throws if their states differ. */
 export async function shareTrained(
   { network, tensors }: Pick<Shared, 'network'> & { readonly tensors: readonly StateTensor[] },
   trained: readonly Trained[],

@@ -1,5 +1,5 @@
-// The start of a run: checks what is asked for, plans it, fills the memory and starts the gang.
-// Whatever a step computes stays in shared memory from then on; the gang is controlled by messages.
+// Starts a run: checks the options, plans it, fills the memory and starts the gang. From then on,
+// everything that a step computes stays in shared memory, and the gang is controlled by messages.
 
 import { randomUUID } from 'node:crypto';
 import { UsageError } from '../base/errors.ts';
@@ -75,7 +75,7 @@ async function startHere(
   return startRun(network, config, { dataset, describe, notify, epochs, weights, startTimeoutMs });
 }
 
-/** Goes on from a checkpoint, alone or as one of the processes of a network. */
+/** Resumes from a checkpoint, alone or as one of the processes of a network. */
 export async function resumeOn(
   network: Network | undefined,
   checkpoint: string | Checkpoint,
@@ -109,7 +109,7 @@ async function resumeHere(
   });
 }
 
-/** The first process says what is worth knowing, for all. */
+/** The first process reports notices on behalf of all. */
 function noticesTo(
   network: Network | undefined,
   onNotice: ((notice: string) => void) | undefined,
@@ -117,12 +117,12 @@ function noticesTo(
   return network === undefined || network.process === 0 ? (onNotice ?? giveNotice) : () => {};
 }
 
-/** Says what the user should know before the first step. */
+/** Reports what the user should know before the first step. */
 function giveNotices(subject: NoticeSubject, notify: (notice: string) => void): void {
   for (const notice of noticesOf(subject)) notify(notice);
 }
 
-/** The checkpoint with other normalizations, if any are asked for. */
+/** The checkpoint with other normalizations, if requested. */
 async function convertedAs(
   what: string,
   read: CheckpointFile,
@@ -141,12 +141,12 @@ interface Resumed {
 
 interface Started {
   readonly dataset: TrainingData;
-  /** Reads all of it, which takes a while. */
+  /** Reads all of the data, which takes a while. */
   readonly describe: () => DatasetDescription;
   readonly notify: (notice: string) => void;
-  /** How long the run is to be; 0 or absent leaves that to the first fit. */
+  /** Length of the run in epochs; 0 or absent leaves it to the first fit. */
   readonly epochs?: number;
-  /** What a new run starts from; undefined for fresh weights. */
+  /** The weights that a new run starts from; undefined for fresh ones. */
   readonly weights?: StartWeights | undefined;
   readonly resumed?: Resumed;
   readonly startTimeoutMs: number | undefined;
@@ -166,13 +166,13 @@ async function startRun(
   if (network !== undefined) checkRunConfig(config);
   for (const notice of network?.notices ?? []) notify(notice);
   const plan = planRun(config);
-  // A resumed run may also be evaluated alone: its fit checks the steps.
+  // A resumed run may be used only for evaluation: its fit checks the steps.
   if (resumed === undefined) checkStart(plan);
   checkMemory(plan);
   const module = compileKernels(config.mode);
   const memory = createArena(config.elastic === true ? elasticSize(plan.config) : plan.layout);
-  // Threads take as long to start as data to be copied. What else is written to the arena may not
-  // fit, which is found out before any thread is started.
+  // Threads take about as long to start as data takes to copy. Other data that is written to the
+  // arena may not fit, which is checked before any thread is started.
   const isFresh = resumed === undefined && weights === undefined;
   const crew = isFresh ? await openWorkers(plan) : undefined;
   const setup = { plan, memory, module, crew };
@@ -182,8 +182,8 @@ async function startRun(
   });
 }
 
-/** Throws a {@link UsageError} where more would be parked than there is memory. Arenas have their
- * own errors, and their pages are taken as they are written. */
+/** Throws a {@link UsageError} if more would be parked than there is memory. Arenas have their own
+ * errors, and their pages are allocated when they are written. */
 function checkMemory({ layout, parkedBytes, config }: RunPlan): void {
   if (parkedBytes === 0) return;
   const neededBytes = layout.sizeBytes + parkedBytes;
@@ -192,17 +192,17 @@ function checkMemory({ layout, parkedBytes, config }: RunPlan): void {
   throw new UsageError({
     what: `the memory of this run in ${config.microBatches} micro-batches`,
     given: `${showBytes(layout.sizeBytes)} and ${showBytes(parkedBytes)} beside the arena`,
-    allowed: `at most the ${showBytes(freeBytes)} that are free`,
+    allowed: `at most ${showBytes(freeBytes)}, which is the free memory`,
     hint: 'a smaller batch, or more hosts (--nodes)',
   });
 }
 
-/** A run whose memory is there, and perhaps its threads. */
+/** A run that has its memory, and possibly its threads. */
 interface Planned extends Pick<TeamSetup, 'memory' | 'module' | 'crew'> {
   readonly plan: RunPlan;
 }
 
-/** Fills the arena, starts the team and hands both to a run. */
+/** Fills the arena, starts the team and passes both to a run. */
 async function startPlanned(
   network: Network | undefined,
   { plan, memory, module, crew }: Planned,
@@ -232,7 +232,7 @@ async function startPlanned(
   const words = viewOf(memory, control.words);
   const published = viewOf(memory, control.epochPublished);
   publishEpoch(published, progressWords(words), epochSums, step);
-  if (network !== undefined) await compareStates(network, tensors, 'state to begin with');
+  if (network !== undefined) await compareStates(network, tensors, 'initial state');
   const shared = network && {
     transport: await network.openTransports([largestExchange(plan), ...earlyExchanges(plan)]),
     names: processNames(network),
@@ -245,7 +245,7 @@ async function startPlanned(
       : startWorkers(plan, words, setup).then((gang) =>
           fixedTeam(plan, words, failingTogether(gang, network)),
         );
-  // The longest work of this thread, which needs no worker and which no worker needs yet.
+  // The main thread's longest work. It does not need workers, and no worker needs its result yet.
   const fill = async () => {
     fillInputs();
     return started.describe();
@@ -265,7 +265,7 @@ async function startPlanned(
   return new Run({ runId, team, data, memory, samples, feeds, notify, network, ...state });
 }
 
-/** The team of a run that is not shared with other processes. */
+/** The team of a run in a single process. */
 async function startTeam(
   plan: RunPlan,
   words: ControlWords,

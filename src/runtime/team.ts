@@ -1,6 +1,5 @@
-// The workers of a run, as it uses them: their plan, the words that they agree by, and the way to
-// ask them for something. A fixed team falls when one of its workers does; an elastic one is in
-// elasticTeam.ts.
+// The workers of a run: their plan, the control words that they share, and the way to call them. A
+// fixed team fails when one of its workers does; the elastic one is in elasticTeam.ts.
 
 import { ownFile } from '../base/ownFile.ts';
 import { layerNames, type RunPlan } from '../plan/plan.ts';
@@ -12,8 +11,8 @@ import type { TrainApi, TrainData } from './trainWorker.ts';
 export interface Team {
   readonly plan: RunPlan;
   readonly words: ControlWords;
-  /** Asks all workers at once; the results are in rank order. `regained` is told how many steps of
-   * the run are done where workers have to be asked again. */
+  /** Calls all workers at once; the results are in rank order. `regained` receives the number of
+   * completed steps when workers must be called again. */
   callAll<T>(use: Use<TrainApi, T>, regained?: (steps: number) => void): Promise<T[]>;
   close(): Promise<void>;
 }
@@ -21,14 +20,14 @@ export interface Team {
 /** What all threads of a team are started with. */
 export interface TeamSetup extends Omit<TrainData, 'config'> {
   readonly startTimeoutMs: number | undefined;
-  /** The threads of {@link openWorkers}; new ones where it is undefined. */
+  /** The threads of {@link openWorkers}; if undefined, new ones are started. */
   readonly crew?: Crew | undefined;
 }
 
-/** What all threads of a training gang run. */
+/** The file that all threads of a training gang run. */
 const ENTRY = '#workers/train.js';
 
-/** Begins to start the threads of a plan, which need nothing of its arena yet. */
+/** Starts the threads of a plan before its arena is filled. */
 export function openWorkers({ config }: RunPlan): Promise<Crew> {
   return startThreads({ workers: config.workers, entry: ownFile(ENTRY) });
 }
@@ -54,7 +53,7 @@ export function startWorkers(
   });
 }
 
-/** The team whose gang this is. */
+/** The team of this gang. */
 export function fixedTeam(plan: RunPlan, words: ControlWords, gang: Gang<TrainApi>): Team {
   return { plan, words, callAll: (use) => gang.callAll(use), close: () => gang.close() };
 }

@@ -1,5 +1,5 @@
-// Errors on their way from a worker to the main thread. Structured clones lose the class and the
-// own fields of an error, so ours travel as plain data and are built anew on the other side.
+// Errors on their way from a worker to the main thread. Structured clones lose an error's class and
+// own fields, so our errors travel as plain data and are rebuilt on the other side.
 
 import { RunError, type RunFailure, type UsageDetails, UsageError } from '../base/errors.ts';
 import { showValue } from '../base/show.ts';
@@ -16,7 +16,7 @@ export interface PackedError {
   readonly cause?: PackedError;
 }
 
-/** A longer chain of causes is cut off: it may be a ring. */
+/** A longer chain of causes is cut, since it may be circular. */
 const MAX_CAUSES = 8;
 /** Turns a thrown value into data that can be posted. */
 export function packError(thrown: unknown, depth = 0): PackedError {
@@ -37,7 +37,7 @@ export function packError(thrown: unknown, depth = 0): PackedError {
   };
 }
 
-/** The error of {@link packError}'s data; any other value becomes an error as it is. */
+/** Rebuilds the error from {@link packError}'s data; any other value becomes an error as it is. */
 export function unpackError(value: unknown): Error {
   if (!isPacked(value)) return isError(value) ? value : new Error(showError(value));
   const options = value.cause === undefined ? {} : { cause: unpackError(value.cause) };
@@ -46,7 +46,7 @@ export function unpackError(value: unknown): Error {
   return error;
 }
 
-/** What caused an error; of several, the first. */
+/** The cause of an error; the first of several. */
 function causeOf(error: Error): unknown {
   const cause = fieldOf(error, 'cause');
   if (cause !== undefined || !(error instanceof AggregateError)) return cause;
@@ -60,8 +60,8 @@ function build(value: PackedError, options: ErrorOptions): Error {
   return Object.assign(new UsageError(value.usage), { message }, options);
 }
 
-/** What was given may be anything, also something that cannot be posted; the message shows it
- * already. */
+/** `given` may be anything, including values that cannot be posted. The message already shows
+ * it. */
 function postable(details: UsageDetails): UsageDetails {
   if (!('given' in details)) return details;
   const { given } = details;

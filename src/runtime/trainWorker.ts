@@ -1,5 +1,5 @@
-// The worker's side of a Trainer: makes the same plan as main, binds to the arena, and answers
-// calls.
+// The worker's side of a Trainer: makes the same plan as the main thread, binds to the arena, and
+// answers calls.
 
 import type { StoredSamples } from '../data/stored/storedSamples.ts';
 import { loadMpiAgain } from '../mpi/library.ts';
@@ -17,20 +17,20 @@ import { bindWorker, type TrainWorker } from '../train/worker.ts';
 import { type GangTask, serveControl } from './control.ts';
 import type { TransportSetup } from './network.ts';
 
-/** What a training thread is started with. */
+/** The startup data of a training thread. */
 export interface TrainData {
   readonly config: RunConfig;
   readonly memory: WebAssembly.Memory;
   readonly samples: StoredSamples;
   readonly module: WebAssembly.Module;
-  /** Where there are other processes; for the first worker. */
+  /** Present on the first worker if there are other processes. */
   readonly network?: { readonly transport: TransportSetup; readonly names: readonly string[] };
 }
 
-/** What a training thread offers. */
+/** The api of a training thread. */
 export type TrainApi = TrainWorker;
 
-/** The whole life of a training thread. */
+/** Runs a training thread from start to end. */
 export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
     const { config, memory, samples, module, network } = data;

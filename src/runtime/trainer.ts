@@ -1,5 +1,6 @@
-// The Trainer: from a model and a dataset to a trained network, on all cores. What runs it is
-// loaded when the first one starts: a program that only makes models and data does not wait for it.
+// The Trainer: from a model and a dataset to a trained network, on all cores. The code that runs it
+// is loaded when the first one starts, so a program that only makes models and data does not wait
+// for it.
 
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
@@ -13,8 +14,8 @@ export type Trainer = RunningTrainer;
 
 /** Starts runs. */
 export const Trainer = {
-  /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} for options
-   * that do not fit together, before any thread is started.
+  /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} if options
+   * do not fit together, before any thread is started.
    *
    * @example
    * await using run = await Trainer.start({
@@ -28,8 +29,8 @@ export const Trainer = {
     return startOn(await join(options), options);
   },
 
-  /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
-   * run. The data must be the checkpoint's. Throws a {@link UsageError} for a file that is not a
+  /** Resumes from a checkpoint, on any number of workers, with the same bits as an uninterrupted
+   * run. The data must be the checkpoint's. Throws a {@link UsageError} if the file is not a
    * checkpoint, is damaged, or does not fit the data.
    *
    * @example
@@ -41,8 +42,8 @@ export const Trainer = {
   },
 };
 
-/** The network of this process; undefined where no launcher has started it beside others. The
- * timeout counts where it is one: the options are not checked yet. */
+/** The network of this process; undefined if no launcher started it with others. A valid timeout
+ * applies here, before the options are checked. */
 async function join(options: { readonly timeoutMs?: number } | undefined) {
   if (findLauncher(process.env) === undefined) return undefined;
   const timeoutMs = options?.timeoutMs;
@@ -50,7 +51,7 @@ async function join(options: { readonly timeoutMs?: number } | undefined) {
   return joinProcesses(Number.isSafeInteger(timeoutMs) ? timeoutMs : undefined);
 }
 
-/** Loads what runs trainers: for a program that reads its data meanwhile. */
+/** Loads the code that runs trainers, for a program that reads its data in the meantime. */
 export async function loadTrainer(): Promise<void> {
   const [{ loadPool }] = await Promise.all([import('./crew.ts'), import('./start.ts')]);
   await loadPool();

@@ -1,5 +1,5 @@
-// The options of a Trainer, and what becomes of them: defaults filled in, everything checked, a
-// plain RunConfig that can be posted.
+// The options of a Trainer, and how they become a run's config: fills in defaults, checks
+// everything, and returns a plain RunConfig that can be posted.
 
 import { availableParallelism } from 'node:os';
 import { checkInteger, UsageError } from '../base/errors.ts';
@@ -48,145 +48,146 @@ import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 
 /** The options of {@link Trainer.start}. */
 export interface TrainerOptions<Data extends TrainingData = Dataset> {
-  /** What is trained, from the builders of {@link nn}. */
+  /** The model to train, from the builders of {@link nn}. */
   readonly model: LayerSpec;
-  /** What it is trained on, from {@link fromArrays}, {@link openDataset} or by hand; or read in
-   * chunks: see {@link ChunkedDataset}. */
+  /** The data to train on: from {@link fromArrays} or {@link openDataset}, built by hand, or read
+   * in chunks (see {@link ChunkedDataset}). */
   readonly data: Data;
   /** From {@link optim}. */
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes; default constant. */
   readonly schedule?: ScheduleSpec;
-  /** Scales the optimizer's rate from the batch that it is meant for to the global batch of this
-   * run: `{ rule: 'linear', baseBatch: 256 }`, or `sqrt`. `config.optimizer.lr` is then the scaled
-   * rate, which the schedule changes; its `minLr` stays. Default: the rate is taken as it is. */
+  /** Scales the optimizer's rate from the batch size that it was tuned for to this run's global
+   * batch: `{ rule: 'linear', baseBatch: 256 }`, or `sqrt`. `config.optimizer.lr` is then the
+   * scaled rate, which the schedule changes; its `minLr` stays unscaled. Default: no scaling. */
   readonly lrScaling?: LrScaling;
-  /** Keeps an average of the weights beside them, from `optim.averaging`: `evaluate` can measure
-   * it, and `useAverage` puts it in their place. Default none. */
+  /** Keeps an average of the weights in addition to them, from `optim.averaging`. `evaluate` can
+   * measure it, and `useAverage` puts it in place of the weights. Default none. */
   readonly averaging?: AveragingSpec;
   /** Default: cross-entropy for classes, mean squared error for numbers. The loss of a step is the
-   * mean over its global batch, with weights sum(w l) / sum(w). */
+   * mean over its global batch; with weights, sum(w l) / sum(w). */
   readonly loss?: LossSpec;
-  /** How the heads of the model are trained, by their names: each needs an entry. They have the
-   * targets of the sample, as the main output has. What is minimized is the main loss plus that of
-   * each head times its weight; `loss`, accuracy, metrics and what is monitored are of the main
-   * output. There is no default for a model with heads. */
+  /** How the model's heads are trained, by name. Every head needs an entry, so there is no default
+   * for a model with heads. Heads use the sample's targets, like the main output. Training
+   * minimizes the main loss plus each head's loss times its weight; `loss`, accuracy, metrics and
+   * monitored values are those of the main output. */
   readonly heads?: Readonly<Record<string, HeadOptions>>;
-  /** Simulated devices. They decide what is computed where something is local to them: the
-   * statistics of a local batch norm, or of one that k replicas share; with all others the weights
-   * are the same, bit for bit, for any number. Default 8. */
+  /** Simulated devices. They affect results only if something is local to them: the statistics of a
+   * local batch norm, or of one that k replicas share. Otherwise, the weights are equal bit for bit
+   * for any number. Default 8. */
   readonly replicas?: number;
-  /** Pieces of a global batch in which sums are formed before they are folded along one tree: the
-   * last bits depend on it, and it bounds the workers. At most one for each sample; where
-   * statistics are local to replicas, rounded up to as many in each. Default: 32, and 64 from 512
-   * samples on. */
+  /** Pieces of a global batch in which sums are formed before they are folded along one tree. The
+   * last bits depend on this number, and it bounds the number of workers. At most one per sample.
+   * If statistics are local to replicas, it is rounded up so that each has equally many. Default:
+   * 32, and 64 from 512 samples on. */
   readonly grains?: number;
-  /** Threads, at most one per grain; they only decide how fast. Default: the number of cores, or of
-   * grains where that is smaller. */
+  /** Threads, at most one per grain; they only affect speed. Default: the number of cores, or of
+   * grains if that is smaller. */
   readonly workers?: number;
-  /** In how many parts each worker takes its samples through the layers, one after the other, so
-   * that more of them fit: exact gradient accumulation, with the statistics of the whole batch in
-   * every synchronized norm and the same bits for any number. What does not fit into the arena
-   * meanwhile is parked beside it. At most the grains of the batch. `auto` takes the smallest
-   * number that fits. Default 1. */
+  /** How many parts each worker's samples are split into, which go through the layers one after
+   * another, so that larger batches fit. This is exact gradient accumulation: every synchronized
+   * norm has the statistics of the whole batch, and the bits are the same for any number. Values
+   * that do not fit into the arena in the meantime are parked beside it. At most the number of
+   * grains in the batch. `auto` takes the smallest number that fits. Default 1. */
   readonly microBatches?: MicroBatches;
-  /** Samples of a replica in a full step; default 16. Give this or `globalBatch`. */
+  /** Samples per replica in a full step; default 16. Give either this or `globalBatch`. */
   readonly replicaBatch?: number;
   /** Samples of a full step over all replicas, split as evenly as possible. Default: `replicas`
    * times `replicaBatch`. */
   readonly globalBatch?: number;
   /** Leave out a last batch that is not full; default false. */
   readonly dropLast?: boolean;
-  /** Training samples that are held out for validation: a share below 1, or from 1 on a count.
-   * Drawn by the seed, each class by its share; the epochs have the rest. Inputs stay normalized by
-   * the statistics of all training samples. Evaluated as split `validation`. Default none. */
+  /** Training samples to hold out for validation: a fraction below 1, or a count from 1 on. They
+   * are drawn by the seed, with the same fraction of each class; the epochs use the rest. Inputs
+   * are still normalized by the statistics of all training samples. Evaluated as split
+   * `validation`. Default none. */
   readonly validationSplit?: number;
-  /** A new order in every epoch; default true. */
+  /** Whether every epoch has a new order; default true. */
   readonly shuffle?: boolean;
-  /** Which samples of an epoch each replica sees; default `iid`, any. With others each training
-   * sample belongs to one replica for the whole run, by data and seed; `shuffle` then shuffles the
-   * samples of each replica. The replicas' shards make up the global batch in their order, so the
-   * number of replicas decides the bits. */
+  /** Which samples of an epoch each replica sees. By default, `iid`, any of them. Otherwise, each
+   * training sample belongs to one replica for the whole run, chosen by data and seed, and
+   * `shuffle` shuffles within each replica. The global batch is the replicas' shards in order, so
+   * the number of replicas affects the bits. */
   readonly shards?: Shards;
   /** Default none. */
   readonly augmentation?: Augmentation;
-  /** Weights and running statistics to start from: the path of a checkpoint, or of a
-   * `.safetensors` file with PyTorch's names and layouts; or tensors by name, as
-   * `trainer.weights()` has them. `conversion` of the trainer says what became of each. Default:
-   * fresh ones, by the seed. */
+  /** Weights and running statistics to start from: the path of a checkpoint, or of a `.safetensors`
+   * file with PyTorch's names and layouts; or tensors by name, as `trainer.weights()` returns them.
+   * The trainer's `conversion` says what happened to each. Default: fresh ones, drawn by the
+   * seed. */
   readonly weights?: WeightsSource;
-  /** Whether all of `weights` have to be in the model, in the same shapes, and all of the model in
-   * them; else what fits is taken and the rest is fresh. Default true. */
+  /** Whether `weights` and the model must have exactly the same tensors, with the same shapes. If
+   * false, what fits is used and the rest is fresh. Default true. */
   readonly strictWeights?: boolean;
-  /** How batch norms train: whose statistics normalize, whether the running ones move, whether
-   * weight and bias train; of all of them or by patterns of layers. Default: as the model says. */
+  /** How batch norms train: whose statistics normalize, whether the running ones are updated, and
+   * whether weight and bias train; for all of them, or by patterns of layers. Default: as the model
+   * specifies. */
   readonly batchNorm?: readonly BatchNormSwitches[];
-  /** Patterns of parameters that do not train: `0.*` for all of layer 0, `*.bias`; `*` stands for
-   * any characters, and a pattern that begins with `!` lets parameters train again. No gradient is
-   * computed below the lowest layer that trains, and neither gradients nor optimizer state of
-   * frozen parameters are kept, nor sent between processes. The last pattern that matches decides.
-   * Default none. */
+  /** Patterns of parameters that do not train: `0.*` for all of layer 0, `*.bias`. `*` matches any
+   * characters, and a pattern that begins with `!` makes parameters trainable again. The last
+   * matching pattern decides. No gradient is computed below the lowest layer that trains. Gradients
+   * and optimizer state of frozen parameters are neither kept nor sent between processes. Default
+   * none. */
   readonly freeze?: readonly string[];
-  /** Parameters with a factor of the learning rate, or a weight decay, of their own; where several
-   * match one, the last that says something decides. Default none. */
+  /** Parameters with their own learning rate factor or weight decay. If several groups match a
+   * parameter, the last one that sets a value decides. Default none. */
   readonly parameterGroups?: readonly ParameterGroup[];
   /** Upper bound of the gradient's norm over all parameters that train; default none. */
   readonly clipNorm?: number;
-  /** Upper bound of the absolute value of each element of the gradient, PyTorch's
-   * `clip_grad_value_`; where `clipNorm` is given, too, the norm is that of the clipped gradient.
-   * Default none. */
+  /** Upper bound of the absolute value of each gradient element, PyTorch's `clip_grad_value_`. If
+   * `clipNorm` is given, too, the norm is that of the clipped gradient. Default none. */
   readonly clipValue?: number;
-  /** All random numbers depend on it; default 1. */
+  /** Seed of all random numbers; default 1. */
   readonly seed?: number;
   /** `fast` uses fused multiply-add where the engine has it; `strict` gives the same bits on every
    * machine. Default `fast`. */
   readonly mode?: NumericMode;
-  /** How long a worker may go without progress, also while it waits for the others, before the run
-   * is aborted: in fit, evaluate, predict and preciseBatchNorm. Default 60_000. */
+  /** How long a worker may go without progress, including waits for the others, before the run is
+   * aborted: in fit, evaluate, predict and preciseBatchNorm. Default 60_000. */
   readonly timeoutMs?: number;
   /** How long the threads may take to get ready. Default 30_000 for each thread that a core has to
    * start. */
   readonly startTimeoutMs?: number;
-  /** How often to compare the batch statistics of the replicas: in steps 0, n, 2n, ...; 0 for
-   * never. Changes no result. Default 50. See `Trainer.diagnostics`. */
+  /** How often to compare the replicas' batch statistics: in steps 0, n, 2n, ...; 0 for never.
+   * Changes no result. Default 50. See `Trainer.diagnostics`. */
   readonly diagnosticsEvery?: number;
-  /** Record where the time of each step goes; see `Trainer.profile`. Changes no result and costs
-   * two looks at the clock for each layer and step. Default false. */
+  /** Records where the time of each step goes; see `Trainer.profile`. Changes no result and costs
+   * two clock reads per layer and step. Default false. */
   readonly profile?: boolean;
-  /** Replaces the model's normalizations as `nn.convertNorm` does, which is told the input's
-   * shape, the replicas and their batch; default: those of the model. */
+  /** Replaces the model's normalizations as `nn.convertNorm` does with the input's shape, the
+   * replicas and their batch size. Default: the model's own. */
   readonly norm?: NormRequest;
-  /** How batch normalization evaluates: by running statistics (default), or by what a training
-   * batch that holds the sample would have had on average: `auto` gives a sample the weight that it
-   * has in training, 1 / samples of a full sync group; a number from 0 to 1 is the weight itself.
-   * Formula and sources: norm/evalCorrection.ts. Not kept in checkpoints. */
+  /** How batch normalization evaluates: with running statistics (default), or with what a training
+   * batch that contains the sample would have on average. `auto` gives a sample its weight in
+   * training, 1 / samples of a full sync group; a number from 0 to 1 is the weight itself. Formula
+   * and sources: norm/evalCorrection.ts. Not kept in checkpoints. */
   readonly evalCorrection?: EvalCorrection;
-  /** What a step does whose loss, gradients or running statistics are not finite: `stop` ends `fit`
-   * with a RunError that names the step and the first layer, before the weights are changed;
-   * `continue` trains on with what comes out. Changes no bit of finite steps. Default `stop`. */
+  /** What happens if a step's loss, gradients or running statistics are not finite: `stop` ends
+   * `fit` before the weights change, with a RunError that names the step and the first layer;
+   * `continue` trains on with those values. Changes no bit of finite steps. Default `stop`. */
   readonly onNonFinite?: OnNonFinite;
-  /** When a worker dies, throws or makes no progress: go on with the others from the last whole
-   * step, with the same bits, until none is left; in one process only. Costs a copy of the state
-   * in each step. Default false: the call of the trainer rejects. */
+  /** What happens when a worker dies, throws or makes no progress. If true, the others continue
+   * from the last whole step, with the same bits, until no worker is left; only in a single
+   * process. Costs a copy of the state in each step. Default false: the trainer's call rejects. */
   readonly elastic?: boolean;
-  /** Epochs of the whole run, over which a cosine schedule is spread; default: those of the first
-   * `fit`. For runs that several calls of `fit` train. */
+  /** Epochs of the whole run, over which a cosine schedule is spread, for runs that several calls
+   * of `fit` train. Default: those of the first `fit`. */
   readonly epochs?: number;
   /** Modules of custom layers that data may name: those of a model from `nn.parseModel`, not those
-   * that this program gave to `nn.custom`. `true` for all, or `file:` URLs, paths and package
+   * that this program passed to `nn.custom`. `true` for all, or `file:` URLs, paths and package
    * names. Importing them runs their code. Default none. */
   readonly allowModules?: AllowModules;
-  /** Takes what is worth knowing before the first step, and of workers that die in an elastic run,
-   * one sentence a call; default: a warning of the process, on stderr. */
+  /** Receives notices before the first step, and about workers that die in an elastic run, one
+   * sentence per call. Default: a process warning, on stderr. */
   readonly onNotice?: (notice: string) => void;
 }
 
-/** What decides the result where nothing is said: the same on every machine. */
+/** Defaults of what decides the results, which are the same on every machine. */
 export const DEFAULT_REPLICAS = 8;
 export const DEFAULT_REPLICA_BATCH = 16;
 export const DEFAULT_SEED = 1;
 
-/** Fills in the defaults and checks it all. Throws a {@link UsageError}. */
+/** Fills in the defaults and checks all options. Throws a {@link UsageError}. */
 export function resolveOptions(
   options: TrainerOptions<TrainingData>,
   share: CoreShare = WHOLE_MACHINE,
@@ -203,7 +204,7 @@ export function resolveOptions(
     1,
     MAX_GRAINS,
   );
-  // The smallest batch that occurs decides what a norm can be.
+  // The smallest batch that occurs limits which norms are possible.
   const { validationSplit } = options;
   const plan = dataPlanOf(data, validationSplit);
   const smallest = smallestBatch(plan, { globalBatch, dropLast });
@@ -227,7 +228,7 @@ export function resolveOptions(
     ...(freeze.length > 0 && { freeze }),
     ...(options.parameterGroups?.length && { parameterGroups: options.parameterGroups }),
     ...(options.lrScaling !== undefined && { lrScaling: options.lrScaling }),
-    // A bound that nothing exceeds is none, which every checkpoint can say.
+    // A bound that nothing exceeds equals no bound, which every checkpoint can represent.
     clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
     ...(options.clipValue !== undefined && { clipValue: options.clipValue }),
     replicas,
@@ -238,7 +239,7 @@ export function resolveOptions(
     dropLast,
     shuffle: options.shuffle ?? true,
     ...(window !== undefined && { window }),
-    // Checkpoints without shards are of runs without.
+    // Checkpoints without shards come from runs without shards.
     ...(shards !== 'iid' && { shards }),
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
     ...(validationSplit !== undefined && { validationSplit }),
@@ -256,7 +257,8 @@ export function resolveOptions(
   return config;
 }
 
-/** The window of data in chunks. Throws a {@link UsageError} for what needs all samples at once. */
+/** The window of chunked data. Throws a {@link UsageError} for options that need all samples at
+ * once. */
 function windowFor(
   data: ChunkedDataset,
   { shards = 'iid', validationSplit }: Pick<TrainerOptions, 'shards' | 'validationSplit'>,
@@ -266,12 +268,12 @@ function windowFor(
   if (wrong === false) return shuffleWindowOf(data, globalBatch);
   throw new UsageError({
     what: wrong,
-    problem: `needs the class of each sample, which data that is read in chunks does not tell`,
+    problem: `needs the class of each sample, which is not available for data read in chunks`,
     hint: wrong === 'shards' ? "'iid'" : 'a test split of its own',
   });
 }
 
-/** The model with its batch norms switched, and all patterns of what is frozen. */
+/** The model with its batch norms switched, and all patterns of frozen parameters. */
 function frozenParts(
   model: LayerSpec,
   { freeze = [], batchNorm = [] }: TrainerOptions<TrainingData>,
@@ -281,7 +283,7 @@ function frozenParts(
   return { model: switched.model, freeze: [...freeze, ...switched.freeze] };
 }
 
-/** What of the machine, and of the work, is this process's. */
+/** This process's share of the machine and of the work. */
 export interface CoreShare {
   readonly cores: number;
   readonly processes: number;
@@ -289,7 +291,7 @@ export interface CoreShare {
 
 const WHOLE_MACHINE: CoreShare = { cores: availableParallelism(), processes: 1 };
 
-/** The workers that were asked for, or one for each core but not more than grains. */
+/** The requested number of workers, or one per core but not more than grains. */
 export function resolveWorkers(
   workers: number | undefined,
   run: CutRequest & { readonly model: LayerSpec; readonly inputShape: Shape },
@@ -314,14 +316,14 @@ function globalBatchOf(options: TrainerOptions<TrainingData>, replicas: number):
     throw new UsageError({
       what: 'batch size',
       given: { globalBatch, replicaBatch },
-      allowed: 'globalBatch (over all replicas) or replicaBatch (of each), not both',
+      allowed: 'globalBatch (over all replicas) or replicaBatch (per replica), not both',
     });
   }
   if (globalBatch !== undefined) return checkInteger('globalBatch', globalBatch, 1);
   return replicas * checkInteger('replicaBatch', replicaBatch ?? DEFAULT_REPLICA_BATCH, 1);
 }
 
-/** Whether something is on or off, also where the caller's types are not checked. */
+/** Checks that an option is a boolean, even if the caller's types are not checked. */
 export function checkFlag(what: string, given: unknown): boolean {
   if (typeof given === 'boolean') return given;
   throw new UsageError({ what, given, allowed: 'true or false' });

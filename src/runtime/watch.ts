@@ -1,6 +1,6 @@
-// Watches from the main thread whether workers get on. A worker says so in passing, in a word that
-// it writes where it notes its position anyway; nothing is posted. One that waits for others is not
-// stuck: its wait has a timeout of its own.
+// Watches from the main thread whether workers make progress. Each worker shows it in a word that
+// it writes whenever it notes its position; nothing is posted. A worker that waits for others is
+// not stuck, since its wait has its own timeout.
 
 import { everySlice } from '../base/patience.ts';
 import { type ControlWords, rankWord, readPulse, STATE, State } from '../sync/words.ts';
@@ -10,14 +10,14 @@ export interface WatchOptions {
   readonly workers: number;
   /** The rank of a worker in the control words. */
   readonly rankOf: (worker: number) => number;
-  /** How long a worker may take from one sign of progress to the next. */
+  /** The longest time between two signs of progress. */
   readonly timeoutMs: number;
-  /** Whether something is asked of this worker. */
+  /** Whether this worker has an open call. */
   readonly isBusy: (worker: number) => boolean;
   readonly onStall: (worker: number) => void;
 }
 
-/** Looks at the workers until the function that it returns is called. */
+/** Watches the workers until the returned function is called. */
 export function watchProgress(options: WatchOptions): () => void {
   const { words, workers, rankOf, timeoutMs, isBusy, onStall } = options;
   const pulseOf = (worker: number): number => readPulse(words, rankOf(worker));

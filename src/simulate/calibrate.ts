@@ -1,8 +1,8 @@
-// From measurements of this machine to a device and a cluster of the model, and the check of what
-// the model then predicts against measurements that it has not seen. Calibrated from: steps with
-// local norms on ONE worker at two batches, what two such runs cost each other, how long two
-// threads with equal work wait for the slower one, and microbenchmarks of barrier, all-reduce and
-// copy. Predicted: everything on two workers, and the other norms.
+// Fits a device and a cluster of the model to measurements of this machine, and compares the
+// model's predictions with measurements that were not used. Used: steps with local norms on ONE
+// worker at two batch sizes, how much two such runs slow each other down, how long two threads with
+// equal work wait for the slower one, and microbenchmarks of barrier, all-reduce and copy.
+// Predicted: everything on two workers, and the other norms.
 
 import { InvariantError, RunError } from '../base/errors.ts';
 import type { Cluster } from './collectives.ts';
@@ -14,7 +14,7 @@ import { DEFAULT_BUCKET_BYTES } from './reports.ts';
 import { type Job, predictStep } from './step.ts';
 import { type NormName, type StepTasks, stepTasks } from './tasks.ts';
 
-/** Runs of two replicas, by workers and norm; medians in milliseconds a step. */
+/** Runs of two replicas, by workers and norm; median milliseconds per step. */
 export interface StepTimes {
   readonly oneLocal: number;
   readonly oneSync: number;
@@ -24,12 +24,12 @@ export interface StepTimes {
   readonly twoGroup: number;
 }
 
-/** What a calibration may look at. */
+/** The measurements that a calibration may use. */
 export interface CalibrationTimes {
-  /** One worker, two replicas, local norms, at the whole and at half the batch. */
+  /** One worker, two replicas, local norms, with the whole and with half the batch. */
   readonly oneLocal: number;
   readonly oneLocalHalf: number;
-  /** One worker, one replica, local norms: alone, and while another such run goes on. */
+  /** One worker, one replica, local norms: alone, and during another such run. */
   readonly alone: number;
   readonly together: number;
   readonly probe: ProbeResult;
@@ -40,7 +40,7 @@ export interface Calibration {
   readonly cluster: Cluster;
 }
 
-/** A prediction beside its measurement. */
+/** A prediction next to its measurement. */
 export interface Check {
   readonly what: string;
   readonly predicted: number;
@@ -51,15 +51,15 @@ export interface Check {
 }
 
 const WORKERS = 2;
-/** Moments cross threads in float64. */
+/** Moments are exchanged between threads in float64. */
 const STATISTIC_BYTES = 8;
-/** Activations of small batches stay in caches that are faster than a copy of a large array shows,
- * so passes over them are given at most this share of the measured time. */
+/** Activations of small batches stay in caches, which are faster than a copy of a large array
+ * shows. So passes over them are given at most this fraction of the measured time. */
 const MOST_MEMORY_SHARE = 0.5;
 
-/** A device and a cluster that stand for this machine. `replicaBatch` is what each of the two
- * replicas had in {@link CalibrationTimes.oneLocal}. Throws a {@link RunError} where half a batch
- * took as long as the whole, from which no rate follows. */
+/** A device and a cluster that represent this machine. `replicaBatch` is the batch of each of the
+ * two replicas in {@link CalibrationTimes.oneLocal}. Throws a {@link RunError} if half a batch took
+ * as long as the whole, so that no rate can be computed. */
 export function calibrate(
   network: Network,
   replicaBatch: number,
@@ -70,11 +70,11 @@ export function calibrate(
     throw new RunError({
       reason:
         `a step with half the batch took ${oneLocalHalf.toPrecision(3)} ms, ` +
-        `with the whole ${oneLocal.toPrecision(3)}, so no rate can be told.`,
-      hint: 'more --rounds, a larger --replica-batch, or a machine that does nothing else',
+        `with the whole ${oneLocal.toPrecision(3)}, so no rate can be computed.`,
+      hint: 'more --rounds, a larger --replica-batch, or an otherwise idle machine',
     });
   }
-  // A straight line through both batches; noise may not make the fixed part negative.
+  // A straight line through both batches; noise must not make the fixed part negative.
   const samples = WORKERS * replicaBatch;
   const slopeMs = Math.min((oneLocal - oneLocalHalf) / (samples / 2), oneLocal / samples);
   const fixedUs = Math.max(0, oneLocal - slopeMs * samples) * 1000;
@@ -119,15 +119,15 @@ function countCalls(tasks: StepTasks): number {
   return allTasks(tasks).reduce((sum, { calls }) => sum + calls, 0);
 }
 
-/** The arithmetic rate with which the tasks take as long as was measured; where passes over memory
- * alone would take too much of it, a higher bandwidth first. */
+/** Finds the arithmetic rate at which the tasks take the measured time. If passes over memory alone
+ * would take too much of it, raises the bandwidth first. */
 function fitRates(base: Device, workUs: number, workWith: (device: Device) => number): Device {
   const memoryUs = workWith({ ...base, teraflops: Number.MAX_VALUE });
   const tooSlow = Math.max(1, memoryUs / (workUs * MOST_MEMORY_SHARE));
   const device = { ...base, gigabytesPerSecond: base.gigabytesPerSecond * tooSlow };
   let low = 1e-6;
   let high = 1e6;
-  // Bisection on a scale of 12 decades: 60 halvings leave nothing.
+  // Bisection on a scale of 12 decades: 60 halvings are exact.
   for (let i = 0; i < 60; i++) {
     const middle = Math.sqrt(low * high);
     if (workWith({ ...device, teraflops: middle }) > workUs) low = middle;
@@ -145,7 +145,7 @@ function fitRates(base: Device, workUs: number, workWith: (device: Device) => nu
 function clusterOf(network: Network, probe: ProbeResult): Cluster {
   const { barrierUs, allReduceUs } = probe;
   const parameters = network.operations.reduce((sum, operation) => sum + operation.parameters, 0);
-  // Where the array is so small that the barriers are all, its bytes cost as good as nothing.
+  // If the array is so small that barriers dominate, its bytes cost almost nothing.
   const bytesUs = Math.max(allReduceUs - 2 * barrierUs, allReduceUs / 100);
   const intra: Link = {
     name: 'shared memory',
@@ -176,7 +176,7 @@ export function calibratedJob(
   };
 }
 
-/** Predictions of a calibration beside what was measured. */
+/** A calibration's predictions next to the measurements. */
 export function checkCalibration(
   network: Network,
   replicaBatch: number,
@@ -208,8 +208,8 @@ export function checkCalibration(
   ];
 }
 
-/** A device that takes as long for its local step as the caller measured. Its calls cost what they
- * did, so a step shorter than them cannot be reached: undefined then. */
+/** A device whose local step takes as long as the caller measured. Its calls cost the same as
+ * before, so a shorter step than that is impossible: undefined then. */
 export function scaleToStep(
   device: Device,
   ms: number,

@@ -1,8 +1,8 @@
 // Closed forms of collectives over p devices in microseconds: latency per hop plus bytes per link
-// (Thakur, Rabenseifner and Gropp 2005, section 3). Rings cost p - 1 hops a phase, trees log2 p;
+// (Thakur, Rabenseifner and Gropp 2005, section 3). Rings cost p - 1 hops per phase, trees log2 p;
 // the double binary tree moves each byte twice (Sanders, Speck and Traeff 2009; NCCL since 2.4). A
 // hierarchical collective runs a phase within nodes, one between them and one within. The cost of
-// adding numbers up is left out: the transfer of their bytes hides it.
+// adding numbers is ignored, since the transfer of their bytes hides it.
 
 import { InvariantError } from '../base/errors.ts';
 import { type Link, RING_BASE_US, TREE_BASE_US, usPerByte } from './links.ts';
@@ -12,12 +12,12 @@ export interface Cluster {
   readonly devicesPerNode: number;
   readonly intra: Link;
   readonly inter: Link;
-  /** Network cards of a node, each with the bandwidth of `inter`. */
+  /** Network cards per node, each with the bandwidth of `inter`. */
   readonly cards: number;
 }
 
 export const ALGORITHMS = ['auto', 'ring', 'tree', 'hierarchical'] as const;
-/** `auto` takes the cheapest of the others for each message, as NCCL does by its own model. */
+/** `auto` uses the cheapest of the others for each message, as NCCL does with its own model. */
 export type Algorithm = (typeof ALGORITHMS)[number];
 
 export type CollectiveKind = 'all-reduce' | 'all-gather';
@@ -25,25 +25,25 @@ export type CollectiveKind = 'all-reduce' | 'all-gather';
 /** One call. */
 export interface Collective {
   readonly kind: CollectiveKind;
-  /** What each device brings. An all-gather leaves p times as much on each. */
+  /** Bytes that each device contributes. An all-gather leaves p times as many on each. */
   readonly bytes: number;
 }
 
-/** The places of p devices: full nodes, the last one possibly less so. */
+/** The layout of p devices: full nodes, of which the last one may be partly filled. */
 interface Places {
   readonly devices: number;
-  /** Devices of a node. */
+  /** Devices per node. */
   readonly perNode: number;
   readonly nodes: number;
-  /** Microseconds for a byte between two devices of a node. */
+  /** Microseconds per byte between two devices of a node. */
   readonly intraUs: number;
-  /** Microseconds for a byte that one node sends to another over all its cards. */
+  /** Microseconds per byte that one node sends to another over all its cards. */
   readonly interUs: number;
 }
 
 type Form = (places: Places, bytes: number, cluster: Cluster) => number;
 
-/** Microseconds of a collective over so many devices; 0 for one alone. */
+/** Microseconds of a collective over a number of devices; 0 for a single one. */
 export function collectiveUs(
   call: Collective,
   devices: number,
@@ -70,12 +70,12 @@ function placesOf(devices: number, cluster: Cluster): Places {
   const { devicesPerNode, cards, intra, inter } = cluster;
   const perNode = Math.min(devices, devicesPerNode);
   const nodes = Math.ceil(devices / devicesPerNode);
-  if (!(perNode >= 1)) throw new InvariantError('devices of a node', perNode, 'at least 1');
+  if (!(perNode >= 1)) throw new InvariantError('devices per node', perNode, 'at least 1');
   return { devices, perNode, nodes, intraUs: usPerByte(intra), interUs: usPerByte(inter) / cards };
 }
 
 /** After a barrier, every device reads the others' numbers. In an all-reduce of large arrays, each
- * folds a slice and passes a second barrier before any device reads the slices. */
+ * folds a slice, and all pass a second barrier before reading the slices. */
 function memoryUs(kind: CollectiveKind, places: Places, bytes: number, link: Link): number {
   const { devices: p, intraUs } = places;
   if (kind === 'all-gather') return link.latencyUs + (p - 1) * bytes * intraUs;
@@ -98,7 +98,8 @@ const FORMS: Readonly<Record<CollectiveKind, Readonly<Record<Exclude<Algorithm, 
         return TREE_BASE_US + 2 * treeHopsUs(places, cluster) + 2 * bytes * slowest(places);
       },
       // Reduce-scatter within nodes, all-reduce between them, all-gather within. All devices of a
-      // node talk to the other nodes at once, each with its slice, and share the cards.
+      // node communicate with the other nodes simultaneously, each with its slice, and share the
+      // cards.
       hierarchical: (places, bytes, cluster) => {
         const within = memoryOrRingPhaseUs(places, bytes, cluster);
         return RING_BASE_US + 2 * within + betweenUs(places, bytes, cluster);
@@ -107,10 +108,10 @@ const FORMS: Readonly<Record<CollectiveKind, Readonly<Record<Exclude<Algorithm, 
     'all-gather': {
       ring: (places, bytes, cluster) =>
         RING_BASE_US + ringHopsUs(places, cluster) + (places.devices - 1) * bytes * slowest(places),
-      // Recursive doubling: log2 p hops that double what is sent.
+      // Recursive doubling: log2 p hops, each with twice as much data.
       tree: (places, bytes, cluster) =>
         TREE_BASE_US + treeHopsUs(places, cluster) + (places.devices - 1) * bytes * slowest(places),
-      // Between nodes first, then all that a node has within it.
+      // First between nodes, then all of a node's data within it.
       hierarchical: (places, bytes, cluster) => {
         const { perNode: g, nodes, devices, intraUs, interUs } = places;
         const between =
@@ -125,18 +126,18 @@ const FORMS: Readonly<Record<CollectiveKind, Readonly<Record<Exclude<Algorithm, 
     },
   };
 
-/** The latency of one phase of a ring through all devices. */
+/** The latency of one ring phase through all devices. */
 function ringHopsUs({ devices, nodes }: Places, { intra, inter }: Cluster): number {
   const interHops = nodes > 1 ? nodes - 1 : 0;
   return (devices - 1 - interHops) * intra.latencyUs + interHops * inter.latencyUs;
 }
 
-/** The latency of one way through a tree: within the node, then between nodes. */
+/** The latency of one pass through a tree: within the node, then between nodes. */
 function treeHopsUs({ perNode, nodes }: Places, { intra, inter }: Cluster): number {
   return log2Up(perNode) * intra.latencyUs + log2Up(nodes) * inter.latencyUs;
 }
 
-/** What a byte costs on the slowest link that all bytes pass. */
+/** The cost per byte of the slowest link that all bytes pass. */
 function slowest({ nodes, intraUs, interUs }: Places): number {
   return nodes > 1 ? Math.max(intraUs, interUs) : intraUs;
 }

@@ -1,31 +1,32 @@
-// What computes: peak rates from data sheets, the share of them that training attains, and what its
-// software spends on each call. The shares are fitted to published throughputs of ResNet-50 on ONE
-// device, so that figures for many devices are predictions.
+// Device models: peak rates from data sheets, the fraction of them that training attains, and the
+// software cost of each call. The fractions are fitted to published throughputs of ResNet-50 on ONE
+// device, so figures for many devices are predictions.
 
 import type { LinkName } from './links.ts';
 
 export interface Device {
   readonly name: string;
-  /** Peak of the arithmetic that convolutions use. */
+  /** Peak rate of the arithmetic that convolutions use. */
   readonly teraflops: number;
-  /** The share of it that convolutions and matrix products attain. */
+  /** The fraction of it that convolutions and matrix products attain. */
   readonly flopsShare: number;
-  /** Peak of the device's memory. */
+  /** Peak bandwidth of the device's memory. */
   readonly gigabytesPerSecond: number;
-  /** The share of it that passes over activations attain. */
+  /** The fraction of it that passes over activations attain. */
   readonly memoryShare: number;
-  /** Of one number in an activation: 4 for float32 and TF32, 2 for mixed precision. */
+  /** Bytes of a number in an activation: 4 for float32 and TF32, 2 for mixed precision. */
   readonly bytesPerElement: number;
-  /** Of one number in an exchange of statistics. */
+  /** Bytes of a number in an exchange of statistics. */
   readonly bytesPerStatistic: number;
-  /** What the host spends to issue one operation. */
+  /** The host's time to issue one operation. */
   readonly callUs: number;
-  /** Whether the host runs ahead of the device, as for a GPU. Else its calls are part of the
+  /** Whether the host runs ahead of the device, as with a GPU. If not, its calls are part of the
    * device's time. */
   readonly isAsync: boolean;
-  /** Calls with work on the device that a synchronized batch norm makes besides its passes. */
+  /** Calls with work on the device that a synchronized batch norm makes in addition to its
+   * passes. */
   readonly exchangeCalls: { readonly forward: number; readonly backward: number };
-  /** Calls of a norm's second pass where an exchange stands between the two. */
+  /** Calls of a norm's second pass if there is an exchange between the two. */
   readonly secondPassCalls: number;
   /** Whether forward waits on the host for the gathered statistics, so that the host cannot run
    * ahead of the device. */
@@ -34,13 +35,13 @@ export interface Device {
   readonly overlapsGradients: boolean;
   /** Whether GroupNorm copies its input to another layout first, forward and backward. */
   readonly groupNormCopies: boolean;
-  /** How many times as long a device computes while the others of its node do, too, until the
-   * slowest of them is done; at least 1. */
+  /** The factor by which a device takes longer when the others of its node compute, too, until the
+   * slowest one finishes; at least 1. */
   readonly contention: number;
   readonly source: string;
 }
 
-/** Where a preset stands. */
+/** The machine of a preset. */
 export interface DeviceHome {
   readonly devicesPerNode: number;
   readonly intra: LinkName;
@@ -62,16 +63,16 @@ export type PresetName = Exclude<DeviceName, 'measured'>;
 
 /** What an operation of PyTorch's eager mode costs its host. NVIDIA DeepLearningExamples, ResNet-50
  * v1.5, FP32 inference on a V100 of a DGX-1: 10.37 ms for 1 image, 10.24 ms for 2, 10.46 ms for 4,
- * so the device is not what is waited for; a forward pass is 174 operations. */
+ * so the device is not the bottleneck. A forward pass is 174 operations. */
 const EAGER_CALL_US = 10_370 / 174;
 
-/** The calls of torch/nn/modules/_functions.py besides its two passes: forward fills the count,
- * joins mean, invstd and count, gathers, compares, indexes three times and merges; backward joins
- * and reduces. Views are not counted. */
+/** The calls of torch/nn/modules/_functions.py in addition to its two passes: forward fills the
+ * count, joins mean, invstd and count, gathers, compares, indexes three times and merges; backward
+ * joins and reduces. Views are not counted. */
 const TORCH_EXCHANGE_CALLS = { forward: 8, backward: 2 } as const;
 
-/** A stream benchmark's usual share of a GPU's peak: 0.8 of 900 GB/s on a V100 (Jia et al. 2018,
- * "Dissecting the NVIDIA Volta GPU architecture", find 750 GB/s = 0.83). */
+/** The usual fraction of a GPU's peak in a stream benchmark: Jia et al. 2018, "Dissecting the
+ * NVIDIA Volta GPU architecture", measure 750 of 900 GB/s on a V100 (0.83). */
 const GPU_MEMORY_SHARE = 750 / 900;
 
 const TORCH = {
@@ -81,18 +82,18 @@ const TORCH = {
   isAsync: true,
   exchangeCalls: TORCH_EXCHANGE_CALLS,
   secondPassCalls: 1,
-  // Indexing by a mask asks the device how many are left, so the host waits for it.
+  // Indexing by a mask asks the device how many elements are left, so the host waits for it.
   blocksHost: true,
   overlapsGradients: true,
   contention: 1,
 } as const;
 
-/** float32 or TF32 keeps activations as [N, C, H, W]; mixed precision channels last, which
+/** float32 and TF32 keep activations as [N, C, H, W]; mixed precision uses channels last, which
  * PyTorch's GroupNorm on a GPU copies (aten/src/ATen/native/group_norm.cpp). */
 const FULL = { bytesPerElement: 4, groupNormCopies: false } as const;
 const MIXED = { bytesPerElement: 2, groupNormCopies: true } as const;
 
-/** A published throughput of ResNet-50 v1.5 on one device, and the batch that it was run with. */
+/** A published throughput of ResNet-50 v1.5 on one device, and its batch size. */
 export interface PublishedThroughput {
   readonly imagesPerSecond: number;
   readonly replicaBatch: number;
@@ -110,7 +111,7 @@ export const PUBLISHED: Readonly<Partial<Record<PresetName, PublishedThroughput>
 };
 
 const FITTED = 'share fitted to the published throughput of one device';
-const TAKEN_OVER = 'share of the A100 taken over';
+const TAKEN_OVER = 'share taken from the A100';
 
 export const DEVICES: Readonly<Record<PresetName, Device>> = {
   v100: {
@@ -173,7 +174,7 @@ const DGX1: DeviceHome = { devicesPerNode: 8, intra: 'nvlink2', inter: 'ib-edr',
 const DGX_A100: DeviceHome = { devicesPerNode: 8, intra: 'nvlink3', inter: 'ib-hdr', cards: 8 };
 const DGX_H100: DeviceHome = { devicesPerNode: 8, intra: 'nvlink4', inter: 'ib-ndr', cards: 8 };
 
-/** The machine that a preset is usually in: DGX-1, DGX A100 or DGX H100. */
+/** The usual machine of a preset: DGX-1, DGX A100 or DGX H100. */
 export const HOMES: Readonly<Record<PresetName, DeviceHome>> = {
   v100: DGX1,
   'v100-amp': DGX1,
@@ -183,8 +184,8 @@ export const HOMES: Readonly<Record<PresetName, DeviceHome>> = {
   'h100-amp': DGX_H100,
 };
 
-/** Microseconds for some floating-point operations and bytes: whichever takes longer (the roofline
- * of Williams, Waterman and Patterson 2009). */
+/** Microseconds for floating-point operations and bytes: the larger of both times (the roofline of
+ * Williams, Waterman and Patterson 2009). */
 export function computeUs(device: Device, flops: number, bytes: number): number {
   const arithmetic = flops / (device.teraflops * device.flopsShare * 1e6);
   const memory = bytes / (device.gigabytesPerSecond * device.memoryShare * 1e3);

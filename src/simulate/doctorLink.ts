@@ -1,6 +1,6 @@
-// The link between hosts as `syncbn doctor --mpi --json` has measured it: latency and bandwidth are
-// the straight line through its exchanges (Hockney 1994), by least squares of the logarithms, since
-// times span orders of magnitude. Means are fitted: a step's exchanges add up.
+// The link between hosts as measured by `syncbn doctor --mpi --json`. Latency and bandwidth come
+// from a straight line through its exchanges (Hockney 1994), by least squares of the logarithms,
+// since times span orders of magnitude. Means are fitted, since a step's exchanges add up.
 
 import * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
@@ -8,7 +8,7 @@ import { isObject, parseData } from '../base/parse.ts';
 import { positive, text, wholeNumber } from '../base/values.ts';
 import type { Link } from './links.ts';
 
-/** What is read of the doctor's event; it says more. */
+/** The part of the doctor's event that is read. */
 const reportSchema = z.object({
   processes: z.array(z.object({ host: text }), 'a list with the host of each process'),
   times: z.array(
@@ -18,16 +18,16 @@ const reportSchema = z.object({
 });
 export type DoctorReport = z.infer<typeof reportSchema>;
 
-/** An exchange of the doctor's. */
+/** An exchange that the doctor measured. */
 interface MeasuredPoint {
-  /** That each process sent to each other one. */
+  /** Bytes that each process sent to each other one. */
   readonly sizeBytes: number;
-  /** That a host's card sent, and received. */
+  /** Bytes that a host's card sent, and received. */
   readonly cardBytes: number;
   readonly measuredUs: number;
 }
 
-/** An exchange beside the line. */
+/** An exchange next to the fitted line. */
 export interface FittedPoint extends MeasuredPoint {
   readonly fittedUs: number;
   /** Fitted over measured, less 1. */
@@ -37,20 +37,20 @@ export interface FittedPoint extends MeasuredPoint {
 export interface FittedLink {
   readonly link: Link;
   readonly points: readonly FittedPoint[];
-  /** Whether the processes were all on one host, so that the link is its memory. */
+  /** Whether all processes were on one host, so that the link is its memory. */
   readonly isWithinHost: boolean;
 }
 
 const HOW = 'syncbn doctor --mpi --nodes a,b --json > doctor.json';
 
-/** The event `mpi` among the JSON lines of a file. `what` names the file in errors. */
+/** The `mpi` event among the JSON lines of a file. `what` names the file in errors. */
 export function parseDoctor(lines: string, what: string): DoctorReport {
   const events = lines.split('\n').flatMap((line) => {
     try {
       const event: unknown = JSON.parse(line);
       return isObject(event) && event.event === 'mpi' ? [event] : [];
     } catch {
-      // A file of a launcher's redirected output has the launcher's lines, too.
+      // A file with a launcher's redirected output has the launcher's lines, too.
       return [];
     }
   });
@@ -59,12 +59,12 @@ export function parseDoctor(lines: string, what: string): DoctorReport {
   throw new UsageError({
     what,
     given: 'no line with the event mpi',
-    allowed: 'what the doctor has written',
+    allowed: 'the output of the doctor',
     hint: HOW,
   });
 }
 
-/** The link that explains the doctor's times. Throws a {@link UsageError} where they do not tell a
+/** The link that fits the doctor's times. Throws a {@link UsageError} if they do not determine a
  * bandwidth. */
 export function fitLink(name: string, { processes, times }: DoctorReport): FittedLink {
   const hosts = new Set(processes.map(({ host }) => host));
@@ -111,9 +111,9 @@ export function fitLink(name: string, { processes, times }: DoctorReport): Fitte
   };
 }
 
-/** Latency and time of a byte with the least sum of (ln fitted - ln measured)^2. For any ratio of
- * the two, which is how many bytes take as long as the latency, the best scale is a mean; the best
- * ratio is searched for. */
+/** Latency and time per byte with the least sum of (ln fitted - ln measured)^2. For a given ratio
+ * of the two (the number of bytes that take as long as the latency), the best scale is a mean. The
+ * best ratio is searched for. */
 function lineThrough(points: readonly MeasuredPoint[]): {
   readonly latencyUs: number;
   readonly usPerByte: number;
@@ -132,7 +132,7 @@ function lineThrough(points: readonly MeasuredPoint[]): {
   const best = grid.reduce((least, log) => (errorAt(log) < errorAt(least) ? log : least));
   let low = Math.max(0, best - most / GRID);
   let high = best + most / GRID;
-  // Each round leaves two thirds: after 60 nothing is left.
+  // Each round keeps two thirds of the interval, so 60 rounds are exact.
   for (let i = 0; i < 60; i++) {
     const left = low + (high - low) / 3;
     const right = high - (high - low) / 3;

@@ -1,5 +1,5 @@
-// The files of a simulation as texts: a table as CSV, events as JSON lines, two plots, one page.
-// The page says of every figure whether it is simulated or real.
+// The files of a simulation as text: a CSV table, events as JSON lines, two plots, one page. The
+// page says for every figure whether it is simulated or real.
 
 import { showShape } from '../base/shape.ts';
 import { type Block, renderPage, type Section } from '../report/page.ts';
@@ -29,7 +29,7 @@ const CSV_COLUMNS = [
   'efficiency',
 ] as const;
 
-/** All files of a simulation. `command` is what made them. */
+/** All files of a simulation. `command` is the one that made them. */
 export function filesOf(simulation: Simulation, command: string): readonly SimulationFile[] {
   const steps = stepPlot(simulation);
   const costs = costPlot(simulation);
@@ -65,7 +65,7 @@ function stepPlot({ job, predictions }: Simulation): string {
     series: NORMS.map((norm) => ({
       name: norm,
       points: predictions.map(({ devices, steps }) => ({ x: devices, y: steps[norm].ms })),
-      // It would hide the line of BN where both take as long.
+      // A solid line would hide that of BN if both take equally long.
       ...(norm === 'GroupNorm' && { style: 'dashed' as const }),
     })),
   });
@@ -74,8 +74,8 @@ function stepPlot({ job, predictions }: Simulation): string {
 function costPlot({ job, batchCosts }: Simulation): string {
   const devices = batchCosts[0]?.devices ?? 1;
   return linePlot({
-    title: `What is added to a step with BN on ${devices} ${job.device.name}, simulated`,
-    xLabel: 'samples of a device',
+    title: `Time added to a step with BN on ${devices} ${job.device.name}, simulated`,
+    xLabel: 'samples per device',
     yLabel: '% of the step',
     xScale: 'log',
     series: [
@@ -116,7 +116,7 @@ function pageOf(simulation: Simulation, { command, steps, costs }: PageParts): s
     ...(reports === undefined ? [] : [reportsSection(reports)]),
   ];
   const lead =
-    'Times are predicted by a cost model. What is headed "real" was computed or measured here.';
+    'Times are predicted by a cost model. Sections marked "real" were computed or measured here.';
   return renderPage({ title: `${job.network.name} on many ${job.device.name}`, lead, sections });
 }
 
@@ -138,9 +138,9 @@ function jobTable({ network, device, cluster, ...job }: Job): Block {
       ['a call', `${fixed(device.callUs)} us`],
       ['within a node', `${devicesPerNode} devices, ${link(intra)}`],
       ['between nodes', `${cards} cards, ${link(inter)}`],
-      ['samples of a device', job.replicaBatch],
+      ['samples per device', job.replicaBatch],
       ['collectives', job.algorithm],
-      ['statistics', job.groupSize === null ? 'of all devices' : `of ${job.groupSize} devices`],
+      ['statistics', job.groupSize === null ? 'over all devices' : `of ${job.groupSize} devices`],
     ],
   };
 }
@@ -165,7 +165,7 @@ function stepTable(predictions: readonly DevicesPrediction[]): Block {
     rows: predictions.flatMap(({ devices, steps }) =>
       NORMS.map((norm) => [devices, norm, ...cells(steps[norm])]),
     ),
-    caption: 'Simulated. Scaling: images per second over those of devices alone.',
+    caption: 'Simulated. Scaling: images per second divided by those of separate devices.',
   };
 }
 
@@ -185,7 +185,7 @@ function breakEvenTable(predictions: readonly DevicesPrediction[], share: number
         show(breakEvenBatch),
         show(groupNormBatch),
       ]),
-    caption: 'Simulated: the smallest per-device batch from which SyncBN does.',
+    caption: 'Simulated: the smallest per-device batch from which this holds for SyncBN.',
   };
 }
 
@@ -236,7 +236,7 @@ the statistics of as many devices. After them the weights of both runs differ by
           fixed(varianceFactor),
         ]),
         caption:
-          'Shards beside the global batch in the last step, the furthest replica of a layer.',
+          'Shards against the global batch in the last step: the furthest replica of each layer.',
       },
     ],
   };

@@ -1,14 +1,14 @@
 // A step of this library on several hosts, one process each, all on one link. A process computes
-// its share of the global batch, which is measured; each exchange of the step comes on top: its
-// latency, and the bytes that the busiest host sends or receives over its one card, which all of
-// its messages share. What is exchanged is what the plans of the processes say.
+// its share of the global batch, which is measured. Each exchange of the step is added: its
+// latency, and the bytes that the busiest host sends or receives over its network card, which all
+// of its messages share. The exchanges come from the plans of the processes.
 
 import { checkRunConfig, type RunConfig } from '../plan/config.ts';
 import { type StepExchange, stepExchanges, trafficOf } from '../plan/exchanges.ts';
 import { planRun, type RunPlan } from '../plan/plan.ts';
 import { type Link, usPerByte } from './links.ts';
 
-/** What the most loaded of the hosts computes in a step. */
+/** What the most loaded host computes in a step. */
 export interface HostShare {
   readonly samples: number;
   readonly grains: number;
@@ -18,11 +18,11 @@ export interface HostShare {
 /** An exchange as the link sees it. */
 export interface HostExchange {
   readonly part: StepExchange['part'];
-  /** The most that any host sends, or receives. */
+  /** The most bytes that any host sends or receives. */
   readonly cardBytes: number;
 }
 
-/** A run on so many hosts, before anything is measured. */
+/** A run on a number of hosts, before anything is measured. */
 export interface HostsPlan {
   readonly hosts: number;
   readonly share: HostShare;
@@ -32,7 +32,7 @@ export interface HostsPlan {
 /** A predicted step. The parts add up to `ms`. */
 export interface HostsPrediction {
   readonly hosts: number;
-  /** Of the most loaded host. */
+  /** Samples of the most loaded host. */
   readonly samples: number;
   readonly workers: number;
   readonly ms: number;
@@ -40,15 +40,15 @@ export interface HostsPrediction {
   readonly statisticsMs: number;
   readonly gradientsMs: number;
   readonly exchanges: number;
-  /** Over a host's card in one direction. */
+  /** Bytes over a host's card in one direction. */
   readonly cardBytes: number;
   readonly imagesPerSecond: number;
-  /** Images per second over those of one host times the hosts. */
+  /** Images per second divided by those of one host times the number of hosts. */
   readonly efficiency: number;
 }
 
-/** Plans a run, given as one process has it, for so many hosts with as many workers each. Throws a
- * UsageError where the batch has too few grains for them. */
+/** Plans a run, given as one process has it, for a number of hosts with equally many workers.
+ * Throws a UsageError if the batch has too few grains for them. */
 export function planHosts(config: RunConfig, hosts: number): HostsPlan {
   const workers = Array.from({ length: hosts }, () => config.workers);
   const plans = workers.map((_, process) => {
@@ -86,8 +86,8 @@ function shareOf({ workers }: RunPlan): HostShare {
   };
 }
 
-/** Predicts the steps of plans, given how long their shares take to compute here. The first plan is
- * of one host. */
+/** Predicts the steps of plans from the measured times of their shares. The first plan is for one
+ * host. */
 export function predictHosts(
   plans: readonly HostsPlan[],
   computeMs: readonly number[],
@@ -96,8 +96,8 @@ export function predictHosts(
   const aloneMs = computeMs[0]!;
   return plans.map(({ hosts, share, exchanges }, i) => {
     const statisticsMs = partMs(exchanges, link, ['statistics']);
-    // As if all of them waited for the end of backward: how much of them it hides depends on which
-    // layers hold the parameters, and is left out.
+    // Assumes that all of them wait for the end of backward. How much backward hides depends on
+    // which layers hold the parameters, and is ignored.
     const gradientsMs = partMs(exchanges, link, ['gradients', 'foldedGradients']);
     const ms = computeMs[i]! + statisticsMs + gradientsMs;
     return {
@@ -116,7 +116,7 @@ export function predictHosts(
   });
 }
 
-/** Milliseconds of the exchanges about these, one after the other. */
+/** Milliseconds of the exchanges for these purposes, one after another. */
 function partMs(
   exchanges: readonly HostExchange[],
   link: Link,

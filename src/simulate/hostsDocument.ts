@@ -1,5 +1,5 @@
-// A simulation of hosts as events, for --json, and as files: a table as CSV, events as JSON lines,
-// a plot, one page that says of every figure whether it is simulated or real.
+// A simulation of hosts as events, for --json, and as files: a CSV table, events as JSON lines, a
+// plot, and one page that says for every figure whether it is simulated or real.
 
 import { showShape } from '../base/shape.ts';
 import { type Block, renderPage, type Section } from '../report/page.ts';
@@ -15,7 +15,7 @@ export interface HostsSimulation {
   readonly network: Network;
   readonly globalBatch: number;
   readonly link: Link;
-  /** Where the link is one that the doctor has measured. */
+  /** If the doctor has measured the link. */
   readonly fit: FittedLink | undefined;
   readonly predictions: readonly HostsPrediction[];
 }
@@ -36,7 +36,7 @@ export function hostsEventsOf(simulation: HostsSimulation): readonly SimulationE
   ];
 }
 
-/** All files of a simulation. `command` is what made them. */
+/** All files of a simulation. `command` is the one that made them. */
 export function hostsFilesOf(
   simulation: HostsSimulation,
   command: string,
@@ -123,12 +123,12 @@ function pageOf(simulation: HostsSimulation, command: string, plot: string): str
           kind: 'table',
           columns: COLUMNS.map((name) => name.replaceAll('_', ' ')),
           rows: predictions.map(cellsOf),
-          caption: 'Simulated, but for compute, which was measured here with as many samples.',
+          caption: 'Simulated, except for compute, which was measured here with as many samples.',
         },
       ],
     },
   ];
-  const lead = 'Compute was measured on this machine; what hosts exchange is predicted.';
+  const lead = 'Compute was measured on this machine; exchanges between hosts are predicted.';
   return renderPage({ title: `${network.name} on several hosts`, lead, sections });
 }
 
@@ -142,7 +142,7 @@ function fitTable({ points }: FittedLink): Block {
       rounded(fittedUs),
       `${rounded(error * 100)} %`,
     ]),
-    caption: 'Real: exchanges as the doctor has measured them, beside the line through them.',
+    caption: 'Real: exchanges that the doctor measured, next to the line through them.',
   };
 }
 

@@ -1,28 +1,30 @@
-// What joins devices: latency and bandwidth of a link, and the presets with their sources. Spec
-// sheets give peaks; a link attains only a share of its peak.
+// What connects devices: latency and bandwidth of a link, and the presets with their sources. Data
+// sheets give peaks; a link attains only a fraction of its peak.
 
-/** The latency of a message and what it carries. */
+/** The latency of a message, and the bandwidth. */
 export interface Link {
   readonly name: string;
   /** `messages`: devices send to each other. `memory`: devices read each other's memory after a
    * barrier, as the workers of this library do. */
   readonly kind: 'messages' | 'memory';
-  /** Of one hop; for `memory` of one barrier. */
+  /** Latency of one hop; for `memory`, of one barrier. */
   readonly latencyUs: number;
-  /** Peak in one direction for one device (within a node) or one network card (between nodes). */
+  /** Peak bandwidth in one direction for one device (within a node) or one network card (between
+   * nodes). */
   readonly gigabytesPerSecond: number;
-  /** The share of the peak that is attained. */
+  /** The fraction of the peak that is attained. */
   readonly share: number;
-  /** Where the two figures are from. */
+  /** Source of the two figures. */
   readonly source: string;
 }
 
-/** The share of a fast link's peak that large collectives attain. NCCL's own tuning model caps the
- * bus bandwidth of eight A100 at 235 GB/s of NVLink 3's 300 (src/graph/tuning.cc of NCCL 2.8). */
+/** The fraction of a fast link's peak that large collectives attain. NCCL's own tuning model caps
+ * the bus bandwidth of eight A100 at 235 GB/s of NVLink 3's 300 (src/graph/tuning.cc of NCCL
+ * 2.8). */
 const LINK_SHARE = 235 / 300;
 
-/** What a collective costs before any byte moves, for its kernel and flags: 3.6 us for NCCL's ring,
- * 4.4 us for its tree (baseLat in the same file, low-latency protocol). */
+/** The fixed cost of a collective, for its kernel and flags: 3.6 us for NCCL's ring, 4.4 us for its
+ * tree (baseLat in the same file, low-latency protocol). */
 export const RING_BASE_US = 3.6;
 export const TREE_BASE_US = 4.4;
 
@@ -49,13 +51,13 @@ export type LinkName = (typeof LINK_NAMES)[number];
 const NVLINK_US = 0.47;
 const PCIE_US = 1;
 const INFINIBAND_US = 2.7;
-/** TCP through the kernel of both sides. Larsen et al. (2009) take a tuned 10 GbE pair apart and
- * find about 10 us one way; a switch and a node that also computes are assumed to double it. */
+/** TCP through the kernel on both sides. Larsen et al. (2009) analyze a tuned 10 GbE pair and find
+ * about 10 us one way; a switch and a node that also computes are assumed to double it. */
 const ETHERNET_US = 20;
 const ETHERNET = 'latency: assumed, twice the 10 us of Larsen et al. 2009; bandwidth: line rate';
-/** What a slow Ethernet leaves to TCP, which fills it: of the 1538 bytes that a full frame takes on
- * the wire (IEEE 802.3: preamble, header, checksum and gap are 38) its 1500 less 20 of IP, 20 of
- * TCP and 12 of time stamps. */
+/** The fraction of a slow Ethernet link that TCP attains. A full frame takes 1538 bytes on the wire
+ * (IEEE 802.3: preamble, header, checksum and gap are 38), of which 1500 less 20 for IP, 20 for TCP
+ * and 12 for time stamps are data. */
 const FRAME_SHARE = 1448 / 1538;
 const SLOW_ETHERNET = `${ETHERNET}, of which frames leave 1448 of 1538 bytes`;
 
@@ -86,7 +88,7 @@ function messages(
   return { name, kind: 'messages', latencyUs, gigabytesPerSecond, share, source };
 }
 
-/** Microseconds for a byte at the attained bandwidth. 1 GB/s is 1000 bytes a microsecond. */
+/** Microseconds per byte at the attained bandwidth. 1 GB/s is 1000 bytes per microsecond. */
 export function usPerByte({ gigabytesPerSecond, share }: Link): number {
   return 1 / (gigabytesPerSecond * 1000 * share);
 }

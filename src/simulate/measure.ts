@@ -1,4 +1,4 @@
-// Measures this machine: runs of real training alternately (turns.ts), and a probe of how long
+// Measures this machine: alternating runs of real training (turns.ts), and a probe of how long
 // threads wait and copy.
 
 import { medianOf } from '../base/median.ts';
@@ -18,10 +18,10 @@ export interface MeasureOptions {
   /** Samples of each of the two replicas; even, since half of it is measured, too. */
   readonly replicaBatch: number;
   readonly rounds: number;
-  /** How long a setting's turn is, about. */
+  /** Approximate length of a setting's turn. */
   readonly turnMs: number;
   readonly seed: number;
-  /** Numbers that are trained, and the largest activation of a sample. */
+  /** Number of trained values, and the largest activation of a sample. */
   readonly parameters: number;
   readonly activation: number;
 }
@@ -32,7 +32,7 @@ export interface Measurements {
 }
 
 type Setting = keyof StepTimes | 'oneLocalHalf' | 'alone' | 'other';
-/** What has a turn: a setting, or two of them at once. */
+/** What gets a turn: a setting, or two of them simultaneously. */
 type Turn = Setting | 'together';
 
 export async function measureMachine(options: MeasureOptions): Promise<Measurements> {
@@ -92,7 +92,7 @@ function settingsOf(options: MeasureOptions): [Setting, TrainerOptions][] {
   ];
 }
 
-/** The turns of all settings, warmed up, and that of two at once. */
+/** The turns of all settings, warmed up, and that of two simultaneous ones. */
 async function turnsOf(
   trainers: ReadonlyMap<Setting, Trainer>,
   turnMs: number,

@@ -1,13 +1,13 @@
-// How long a host's share of a step takes: real training in one process, with as many workers,
-// samples and grains as the host has; the shares are timed alternately. Nothing is exchanged, but
-// all other work of a host is included: its grains, its tree, the whole optimizer.
+// Measures a host's share of a step: real training in one process, with as many workers, samples
+// and grains as the host has; the shares are timed alternately. Nothing is exchanged, but all other
+// work of a host is included: its grains, its tree, the whole optimizer.
 
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { HostShare } from './hosts.ts';
 import { stepMs, stepsOfTurn, timeInTurns, typicalOf } from './turns.ts';
 
-/** Milliseconds of a step with each share, in their order. `options` are those of the whole run. */
+/** Milliseconds of a step with each share, in order. `options` are those of the whole run. */
 export async function measureShares(
   options: TrainerOptions,
   shares: readonly HostShare[],

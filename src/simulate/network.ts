@@ -1,7 +1,7 @@
-// A network as a cost model sees it: a list of operations, each with its floating-point work, the
-// activations that it reads and writes, and its parameters. Worked out from a model by the same
-// graph that training runs, so that any model can be asked for. Counts only: how long something
-// takes is for devices.ts and step.ts.
+// A network for the cost model: a list of operations with their floating-point work, the
+// activations that they read and write, and their parameters. It is derived from a model with the
+// same graph that training runs, so any model works. It only counts: times are up to devices.ts and
+// step.ts.
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
@@ -14,30 +14,31 @@ import {
 } from '../nn/graph/graph.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 
-/** What one operation costs for one sample, and once a step. */
+/** The cost of one operation per sample, and per step. */
 export interface OperationCost {
-  /** Its place in the model: `3.batchNorm`. */
+  /** Its path in the model: `3.batchNorm`. */
   readonly path: string;
-  /** Channels whose statistics a batch normalization here would exchange; 0 for all others. */
+  /** Channels of statistics that a batch normalization at this place would exchange; 0 for all
+   * other operations. */
   readonly normChannels: number;
-  /** Whether anybody needs the gradient of its input: not in front of the first parameters. */
+  /** Whether the gradient of its input is needed: not before the first parameters. */
   readonly needsInputGradient: boolean;
   /** Floating-point operations per sample, a multiply-add counted as 2. */
   readonly flopsForward: number;
   readonly flopsBackward: number;
-  /** Activations read and written per sample, in elements; of a normalization the elements of one
-   * pass, since their number depends on its kind. */
+  /** Activations read and written per sample, in elements. For a normalization, the elements of one
+   * pass, since the number of passes depends on its kind. */
   readonly elementsForward: number;
   readonly elementsBackward: number;
-  /** Trained numbers. */
+  /** Number of trained values. */
   readonly parameters: number;
 }
 
 export interface Network {
   readonly name: string;
-  /** One sample, channels last. */
+  /** Shape of a sample, channels last. */
   readonly inputShape: Shape;
-  /** In the order in which they run forward. Operations without any cost are left out. */
+  /** In forward order. Operations without any cost are left out. */
   readonly operations: readonly OperationCost[];
 }
 
@@ -51,7 +52,7 @@ export interface NetworkTotals {
   readonly normChannels: number;
 }
 
-/** The costs of a model for samples of the given shape. Throws a {@link UsageError} where layer and
+/** The costs of a model for samples of the given shape. Throws a {@link UsageError} if layer and
  * shape do not fit. */
 export function describeNetwork(name: string, model: LayerSpec, inputShape: Shape): Network {
   const { operations, shapes } = buildGraph(model, inputShape);
@@ -79,8 +80,8 @@ export function totalsOf(network: Network): NetworkTotals {
   };
 }
 
-/** The cost of one operation; undefined where there is none. `hasGradient` collects the values that
- * need a gradient: those after the first parameters. */
+/** The cost of one operation; undefined if it has none. `hasGradient` collects the values that need
+ * a gradient: those after the first parameters. */
 function costOf(
   operation: Operation,
   shapes: readonly Shape[],
@@ -93,7 +94,7 @@ function costOf(
     const needsInputGradient = hasGradient.has(input);
     if (!needsInputGradient) return undefined;
     for (const output of outputs) hasGradient.add(output);
-    // Forward hands the value on; backward adds the gradients.
+    // Forward passes the value on; backward adds the gradients.
     const elementsBackward = 3 * (outputs.length - 1) * size(input);
     return { ...nothing(path), needsInputGradient, elementsBackward };
   }
@@ -141,14 +142,14 @@ function layerCost(
   const multiplyAdds = kind.multiplyAdds?.(spec, inputShape, shapes[output]!);
   if (multiplyAdds !== undefined) {
     const flopsForward = 2 * multiplyAdds;
-    // One product for the weights, one more for the input where its gradient is needed; each reads
-    // one of x and dy and what the other pass left.
+    // One product for the weights, and one more for the input if its gradient is needed. Each reads
+    // x or dy, and the other's result or the weights.
     const products = needsInputGradient ? 2 : 1;
     const elementsBackward = products * (x + y);
     const flopsBackward = products * flopsForward;
     return { ...common, flopsForward, flopsBackward, elementsForward: x + y, elementsBackward };
   }
-  // Everything else makes dx from dy and what was kept.
+  // Everything else computes dx from dy and the stored values.
   const kept = (kind.keeps.input ? x : 0) + (kind.keeps.output ? y : 0);
   const elementsBackward = needsInputGradient ? x + y + kept : 0;
   return { ...common, elementsForward: x + y, elementsBackward };

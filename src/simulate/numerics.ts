@@ -1,6 +1,6 @@
-// What R devices would compute, for real: the replicas of a Trainer are the devices, and it
-// computes with exactly their statistics, however few cores there are. Trains the same steps with
-// norms of each device alone and synchronized; how long that takes here says nothing about devices.
+// What R devices would really compute: the replicas of a Trainer are the devices, and it computes
+// with exactly their statistics on any number of cores. Trains the same steps with local and with
+// synchronized norms. How long that takes here says nothing about devices.
 
 import { UsageError } from '../base/errors.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
@@ -19,12 +19,12 @@ export interface NumericsOptions {
   readonly seed: number;
 }
 
-/** A layer's batch statistics in the last step: how far the shards lie from the global batch. */
+/** A layer's batch statistics in the last step: how far the shards are from the global batch. */
 export interface LayerDivergence {
   readonly layer: string;
-  /** Of the furthest replica: root mean square over the channels, in standard deviations. */
+  /** For the furthest replica: root mean square over the channels, in standard deviations. */
   readonly meanShift: number;
-  /** By what factor its variances typically differ. */
+  /** The factor by which its variances typically differ. */
   readonly varianceFactor: number;
 }
 
@@ -35,17 +35,17 @@ export interface Numerics {
   /** The loss of each step. */
   readonly localLosses: readonly number[];
   readonly syncLosses: readonly number[];
-  /** Of the synchronized run. */
+  /** For the synchronized run. */
   readonly divergence: readonly LayerDivergence[];
-  /** Root mean square over the weights of their difference between the two runs, over that of the
+  /** Root mean square of the weights' differences between the two runs, over that of the
    * synchronized run's weights. */
   readonly weightDifference: number;
 }
 
-/** As much arithmetic as a patient caller waits for: five minutes at 20 GFLOP/s. */
+/** The most arithmetic that a patient caller waits for: five minutes at 20 GFLOP/s. */
 const MOST_FLOPS = 6e12;
 
-/** Refuses runs that would take long. Both norms are trained. */
+/** Refuses runs that would take too long. Both norms are trained. */
 export function checkNumerics(
   network: Network,
   size: Pick<NumericsOptions, 'replicas' | 'replicaBatch' | 'steps'>,
@@ -95,7 +95,7 @@ async function trainOnce(options: NumericsOptions, to: 'local' | 'sync'): Promis
     ...run,
     dropLast: true,
     diagnosticsEvery: 1,
-    // Where it diverges is what is shown.
+    // Showing where it diverges is the purpose.
     onNonFinite: 'continue',
   });
   try {
@@ -103,7 +103,7 @@ async function trainOnce(options: NumericsOptions, to: 'local' | 'sync'): Promis
     let before = 0;
     for (let step = 1; step <= steps; step++) {
       for await (const { loss } of trainer.fit({ epochs: 1, maxSteps: step })) {
-        // What is reported is the mean over the epoch so far.
+        // The reported loss is the mean over the epoch so far.
         const sum = loss * step;
         losses.push(sum - before);
         before = sum;

@@ -1,32 +1,33 @@
 // Questions to the step model: a table over numbers of devices, and the per-device batch from which
-// synchronizing costs little, or less than doing without batch statistics.
+// synchronizing costs little, or less than not using batch statistics.
 
 import { type Job, predictStep, type StepPrediction } from './step.ts';
 import { NORMS, type NormName } from './tasks.ts';
 
-/** Steps of all norms on so many devices. */
+/** Steps of all norms on a number of devices. */
 export interface DevicesPrediction {
   readonly devices: number;
   readonly steps: Readonly<Record<NormName, ScaledStep>>;
   /** What SyncBN costs: its step over BN's, less 1. */
   readonly syncShare: number;
-  /** Smallest per-device batch at which that is at most the wanted share; null if none up to
-   * {@link MAX_BATCH} is. */
+  /** Smallest per-device batch at which that is at most the given fraction; null if there is none
+   * up to {@link MAX_BATCH}. */
   readonly breakEvenBatch: number | null;
-  /** Smallest per-device batch at which SyncBN's step takes no longer than GroupNorm's; null
-   * likewise. */
+  /** Smallest per-device batch at which SyncBN's step takes no longer than GroupNorm's; null if
+   * there is none. */
   readonly groupNormBatch: number | null;
 }
 
 export interface ScaledStep extends StepPrediction {
-  /** Images per second over those of as many devices of which each is alone, with the same norm. */
+  /** Images per second divided by those of as many separate devices, with the same norm. */
   readonly efficiency: number;
 }
 
-/** No device holds larger batches of the networks that this is for. */
+/** No device can hold larger batches of these networks. */
 export const MAX_BATCH = 4096;
 
-/** Predicts each number of devices. `share` is what SyncBN may add to a step, e.g. 0.05. */
+/** Predicts each number of devices. `share` is the fraction that SyncBN may add to a step, e.g.
+ * 0.05. */
 export function predictAll(
   job: Job,
   counts: readonly number[],
@@ -52,7 +53,7 @@ export function predictAll(
   });
 }
 
-/** What SyncBN and GroupNorm add to the step of BN at one per-device batch, as shares. */
+/** What SyncBN and GroupNorm add to the step of BN at one per-device batch, as fractions. */
 export interface BatchCost {
   readonly devices: number;
   readonly replicaBatch: number;
@@ -62,7 +63,7 @@ export interface BatchCost {
 
 const MAX_CURVE_BATCH = 512;
 
-/** The costs at per-device batches 1, 2, 4, ... on so many devices. */
+/** The costs at per-device batches 1, 2, 4, ... on a number of devices. */
 export function costsByBatch(job: Job, devices: number): readonly BatchCost[] {
   const costs: BatchCost[] = [];
   for (let replicaBatch = 1; replicaBatch <= MAX_CURVE_BATCH; replicaBatch *= 2) {
@@ -84,8 +85,8 @@ function scaledStep(job: Job, norm: NormName, devices: number): ScaledStep {
   return { ...step, efficiency: alone.ms / step.ms };
 }
 
-/** The smallest batch that is good enough, where larger ones are, too: doubles until one is, then
- * halves the gap. Null if none up to {@link MAX_BATCH} is. */
+/** The smallest batch that is good enough, assuming that larger ones are, too: doubles until one
+ * is, then bisects. Null if there is none up to {@link MAX_BATCH}. */
 export function smallestBatch(isGood: (batch: number) => boolean): number | null {
   let good = 1;
   while (!isGood(good)) {

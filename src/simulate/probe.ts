@@ -1,20 +1,19 @@
-// What one thread of a group measures of the machine: the wait at a barrier, an all-reduce of as
-// many numbers as the network has parameters, passes over activations, and how long the same work
-// takes time and again, from which follows how long two threads wait for the slower one. Runs as a
-// job of launch.
+// What one thread of a group measures on the machine: the wait at a barrier, an all-reduce of as
+// many numbers as the network has parameters, passes over activations, and repetitions of the same
+// work, which show how long two threads wait for the slower one. Runs as a job of launch.
 
 import { medianOf } from '../base/median.ts';
 import type { JobContext } from '../runtime/launchWorker.ts';
 
 export interface ProbeArgs {
-  /** Numbers of the all-reduce. */
+  /** Length of the all-reduce. */
   readonly parameters: number;
-  /** Numbers of an array that is copied; about an activation of one worker. */
+  /** Length of an array that is copied; about an activation of one worker. */
   readonly activations: number;
   readonly rounds: number;
-  /** How long a stretch of work between two barriers takes, about: a step. */
+  /** Approximate duration of a stretch of work between two barriers: a step. */
   readonly stretchMs: number;
-  /** Stretches of a round. */
+  /** Stretches per round. */
   readonly stretches: number;
 }
 
@@ -22,7 +21,7 @@ export interface ProbeArgs {
 interface ProbeTimes {
   readonly barrierUs: number;
   readonly allReduceUs: number;
-  /** Of one number read and written, with all threads at it. */
+  /** Per number read and written, with all threads copying. */
   readonly copyUsPerNumber: number;
 }
 
@@ -38,7 +37,7 @@ export interface ProbeResult extends ProbeTimes {
   readonly stragglers: number;
 }
 
-/** Barriers between two looks at the clock, which costs as much as one of them. */
+/** Barriers between two clock reads, since a read costs as much as a barrier. */
 const BARRIERS = 100;
 const COPIES = 4;
 
@@ -88,9 +87,9 @@ function sumOfSquares(values: Float32Array): number {
   return sum;
 }
 
-/** How many times as long as the threads' mean it takes until the slower one is done, too: of each
- * round, summed over its stretches, and of the rounds the median. Each thread's times count over
- * its own median, since that one does more work is not chance. */
+/** The time until the slower thread finishes over the threads' mean: per round, summed over its
+ * stretches, then the median over the rounds. Each thread's times are relative to its own median,
+ * since a difference in the amount of work is not chance. */
 export function stragglersOf(threads: readonly ThreadProbe['stretchesMs'][]): number {
   const scaled = threads.map((rounds) => {
     const typicalMs = medianOf(rounds.flat());

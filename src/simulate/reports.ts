@@ -1,6 +1,6 @@
-// What others report of the speed of ResNet-50 and of the cost of SyncBN, beside what the model
-// says for the same devices, and how far off it is. The reports are of other networks, versions and
-// machines than the model's: they tell whether its order of magnitude is right, not its digits.
+// Compares the model with what others report about the speed of ResNet-50 and the cost of SyncBN on
+// the same devices. The reports are about other networks, versions and machines than the model's,
+// so they check its order of magnitude, not its digits.
 
 import { DEVICES, HOMES, type PresetName, PUBLISHED } from './devices.ts';
 import { LINKS } from './links.ts';
@@ -13,24 +13,24 @@ export interface ReportCheck {
   readonly report: string;
   /** What is predicted. */
   readonly question: string;
-  /** Both ends where a report gives a range. */
+  /** Both ends if a report gives a range. */
   readonly reported: readonly [low: number, high: number];
   readonly predicted: number;
-  /** Predicted over the nearest end of what is reported; 1 within the range. Of `times` what is
-   * added is compared: 1.3 times beside 1.2 is 1.5. */
+  /** Predicted over the nearest end of what is reported; 1 within the range. For `times`, what is
+   * added is compared: 1.3 times versus 1.2 is 1.5. */
   readonly ratio: number;
   readonly unit: 'images/s' | 'times';
   readonly source: string;
 }
 
-/** Bytes of a bucket of DistributedDataParallel by default. */
+/** Default bucket size of DistributedDataParallel in bytes. */
 export const DEFAULT_BUCKET_BYTES = 25 * 2 ** 20;
 const DEVICES_OF_A_NODE = 8;
-/** A usual batch of a device (Goyal et al. 2017), and a small one. */
+/** A usual per-device batch (Goyal et al. 2017), and a small one. */
 const USUAL_BATCH = 32;
 const SMALL_BATCH = 8;
 
-/** A job of a preset in the machine that it is usually in. */
+/** A job of a preset in its usual machine. */
 export function presetJob(preset: PresetName, network: Network, replicaBatch: number): Job {
   const { devicesPerNode, cards, intra, inter } = HOMES[preset];
   return {
@@ -51,7 +51,7 @@ export function checkReports(): readonly ReportCheck[] {
   return [...throughputs(network), ...costs(network), layerAlone()];
 }
 
-/** Throughputs of 8 devices; those of one are what the presets are fitted to. */
+/** Throughputs of 8 devices; presets are fitted to those of one. */
 function throughputs(network: Network): ReportCheck[] {
   return (Object.keys(PUBLISHED) as PresetName[]).map((preset) => {
     const { replicaBatch, imagesPerSecondOf8 } = PUBLISHED[preset]!;
@@ -96,7 +96,7 @@ function costs(network: Network): ReportCheck[] {
   ]);
 }
 
-/** A layer alone, forward, [50, 2048, 7, 7] on each of 8 V100, 100 times. */
+/** A single layer's forward pass, [50, 2048, 7, 7] on each of 8 V100, 100 times. */
 function layerAlone(): ReportCheck {
   const norm = {
     path: 'norm',
@@ -115,7 +115,7 @@ function layerAlone(): ReportCheck {
     predictForwardMs(job, 'BN', DEVICES_OF_A_NODE);
   return compare({
     report: 'a layer takes 2.51 s instead of 0.087 to 0.175 s',
-    question: 'a layer alone, 8 v100',
+    question: 'a single layer, 8 v100',
     reported: [2.51 / 0.175, 2.51 / 0.087],
     predicted: slower,
     unit: 'times',

@@ -1,4 +1,4 @@
-// What one simulation found, in plain data, and its events: the lines of --json and of the JSONL
+// The results of one simulation as plain data, and its events: the lines of --json and of the JSONL
 // file.
 
 import type { Calibration, Check } from './calibrate.ts';
@@ -9,9 +9,9 @@ import type { BatchCost, DevicesPrediction } from './predict.ts';
 import type { ReportCheck } from './reports.ts';
 import type { Job } from './step.ts';
 
-/** This machine, measured. */
+/** Measurements of this machine. */
 export interface MeasuredMachine {
-  /** Of each of the two replicas. */
+  /** Batch size of each of the two replicas. */
   readonly replicaBatch: number;
   readonly measurements: Measurements;
   readonly calibration: Calibration;
@@ -20,7 +20,7 @@ export interface MeasuredMachine {
 
 export interface Simulation {
   readonly job: Job;
-  /** What SyncBN may add to a step for a break-even. */
+  /** The fraction that SyncBN may add to a step for a break-even. */
   readonly share: number;
   readonly predictions: readonly DevicesPrediction[];
   /** What SyncBN adds, by per-device batch. */
@@ -32,8 +32,7 @@ export interface Simulation {
 
 export type SimulationEvent = Readonly<Record<string, unknown>> & { readonly event: string };
 
-/** A simulation as events, in the order in which they are told. `kind` says what is simulated and
- * what is real. */
+/** A simulation as events, in order. `kind` says whether each is simulated or real. */
 export function eventsOf(simulation: Simulation): readonly SimulationEvent[] {
   const { job, share, predictions, batchCosts, machine, numerics, reports } = simulation;
   const { network, ...settings } = job;

@@ -1,8 +1,8 @@
-// The time of a step: an event simulation with three clocks, of the host that issues calls, of the
-// device that runs them, and of the network that carries one message at a time. Statistics are
-// waited for; gradient buckets travel while backward goes on, and the update waits for the last.
-// A job's communicator is one queue, so an exchange of statistics also waits for a bucket that is
-// under way, as both do on one communicator of NCCL.
+// The time of a step: an event simulation with three clocks, for the host that issues calls, the
+// device that runs them, and the network that carries one message at a time. Statistics are waited
+// for. Gradient buckets are sent while backward continues, and the update waits for the last. A
+// job's communicator is one queue, so an exchange of statistics also waits for a bucket that is
+// being sent, as on one NCCL communicator.
 
 import { type Algorithm, type Cluster, type CollectiveKind, collectiveUs } from './collectives.ts';
 import type { Device } from './devices.ts';
@@ -15,18 +15,18 @@ import {
   type Task,
 } from './tasks.ts';
 
-/** What is predicted. */
+/** What to predict. */
 export interface Job {
   readonly network: Network;
   readonly device: Device;
   readonly cluster: Cluster;
-  /** Samples of a device in a step. */
+  /** Samples per device in a step. */
   readonly replicaBatch: number;
   readonly algorithm: Algorithm;
   readonly statistics: StatisticsKind;
   /** Devices that share statistics; null for all. */
   readonly groupSize: number | null;
-  /** Gradients that travel together; DistributedDataParallel's default is 25 MiB. */
+  /** Bytes of gradients sent together; DistributedDataParallel's default is 25 MiB. */
   readonly bucketBytes: number;
 }
 
@@ -35,25 +35,25 @@ export interface StepPrediction {
   readonly norm: NormName;
   readonly devices: number;
   readonly ms: number;
-  /** With all messages taken out; of SyncBN with BN in its place. */
+  /** Time without any messages; for SyncBN, with BN in its place. */
   readonly computeMs: number;
-  /** What exchanging statistics adds to that. */
+  /** Time that exchanging statistics adds to that. */
   readonly statisticsMs: number;
-  /** What sending gradients adds to both: what backward does not hide. */
+  /** Time that sending gradients adds to both: what backward does not hide. */
   readonly gradientsMs: number;
-  /** Of the forward pass, with its exchanges. */
+  /** Time of the forward pass, with its exchanges. */
   readonly forwardMs: number;
   readonly imagesPerSecond: number;
 }
 
-/** Steps that are simulated in a row. The host may run ahead from one into the next, so only the
- * last one, which has a history, counts. */
+/** Consecutive steps to simulate. The host may run ahead from one into the next, so only the last
+ * one, which has a history, counts. */
 const STEPS = 3;
 
-/** Predicts a step of one device of so many. */
+/** Predicts a step of one of `devices` devices. */
 export function predictStep(job: Job, norm: NormName, devices: number): StepPrediction {
   const group = Math.min(job.groupSize ?? devices, devices);
-  // PyTorch and this library run the local norm where there is no other device to synchronize with.
+  // PyTorch and this library run the local norm if there is no other device to synchronize with.
   const isSync = norm === 'SyncBN' && group > 1;
   const local = norm === 'SyncBN' ? 'BN' : norm;
   const run = (ran: NormName, sendsGradients: boolean): Times => {
@@ -76,7 +76,7 @@ export function predictStep(job: Job, norm: NormName, devices: number): StepPred
   };
 }
 
-/** Milliseconds of a forward pass where only forward passes run, back to back. */
+/** Milliseconds of a forward pass if only forward passes run, back to back. */
 export function predictForwardMs(job: Job, norm: NormName, devices: number): number {
   const group = Math.min(job.groupSize ?? devices, devices);
   const ran = norm === 'SyncBN' && group === 1 ? 'BN' : norm;
@@ -159,7 +159,7 @@ function runTask(
   if (device.blocksHost && pass === 'forward') clocks.host = clocks.device;
 }
 
-/** In shared memory every device reads all statistics after a barrier, in both passes. */
+/** In shared memory, every device reads all statistics after a barrier, in both passes. */
 function exchangeKind(job: Job, pass: 'forward' | 'backward'): CollectiveKind {
   if (job.cluster.intra.kind === 'memory') return 'all-gather';
   return pass === 'forward' ? job.statistics : 'all-reduce';

@@ -1,23 +1,23 @@
-// One training step of one device as a list of tasks in the order of issue: what each costs its
-// host and its device, and where statistics are exchanged. This file also sets how many passes over
-// the activations each normalization takes.
+// One training step of one device as a list of tasks in the order of issue: the cost of each for
+// its host and its device, and where statistics are exchanged. This file also defines how many
+// passes over the activations each normalization makes.
 
 import type { CollectiveKind } from './collectives.ts';
 import { computeUs, type Device } from './devices.ts';
 import type { Network, OperationCost } from './network.ts';
 
 export const NORMS = ['BN', 'SyncBN', 'GroupNorm'] as const;
-/** Every normalization of the network as this. `BN` is of each device alone. */
+/** The normalization used in the whole network. `BN` is local to each device. */
 export type NormName = (typeof NORMS)[number];
 
 export interface Task {
   /** Calls that the host issues. */
   readonly calls: number;
-  /** Time that the device computes. */
+  /** Compute time on the device. */
   readonly deviceUs: number;
-  /** Numbers that this device brings to an exchange of statistics; 0 for none. */
+  /** Numbers that this device contributes to an exchange of statistics; 0 for none. */
   readonly statistics: number;
-  /** Of parameters whose gradient is complete after this task. */
+  /** Gradient bytes of parameters whose gradient is complete after this task. */
   readonly gradientBytes: number;
 }
 
@@ -27,16 +27,16 @@ export interface StepTasks {
   readonly update: Task;
 }
 
-/** How the statistics of the forward pass travel: as in PyTorch, where every device gets those of
- * all others, or summed up on the way. Backward they are always summed. */
+/** How the statistics of the forward pass are exchanged: gathered from all devices, as in PyTorch,
+ * or summed along the way. In backward they are always summed. */
 export type StatisticsKind = CollectiveKind;
 
 /** Gradients are float32 in mixed precision, too. */
 const GRADIENT_BYTES = 4;
-/** Of a weight: w, its gradient and its momentum are read, w and the momentum written. */
+/** For a weight: w, its gradient and its momentum are read, w and the momentum written. */
 const UPDATE_PASSES = 5;
-/** Passes over the activations of a normalization: forward reads x for the moments, reads x again
- * and writes y; backward reads x and dy for two sums, reads both again and writes dx. */
+/** A normalization's passes over the activations: forward reads x for the moments, then reads x
+ * again and writes y; backward reads x and dy for two sums, then reads both again and writes dx. */
 const FORWARD_PASSES = { moments: 1, normalize: 2 } as const;
 const BACKWARD_PASSES = { sums: 2, inputGradient: 3 } as const;
 /** A copy to another layout reads and writes. */
@@ -44,7 +44,7 @@ const COPY_PASSES = 2;
 
 export interface TaskOptions {
   readonly norm: NormName;
-  /** Samples of a device in a step. */
+  /** Samples per device in a step. */
   readonly replicaBatch: number;
 }
 
@@ -83,7 +83,7 @@ function forwardTasks(operation: OperationCost, device: Device, options: TaskOpt
     const exchange: Task = {
       calls: device.exchangeCalls.forward,
       deviceUs: 0,
-      // Mean and spread of each channel, and how many values they are of.
+      // Mean and spread of each channel, and the number of values.
       statistics: 2 * operation.normChannels + 1,
       gradientBytes: 0,
     };
@@ -131,12 +131,12 @@ function backwardTasks(operation: OperationCost, device: Device, options: TaskOp
   return [{ ...task(computeUs(device, flops, elements * device.bytesPerElement)), gradientBytes }];
 }
 
-/** Passes that a normalization takes because of its layout. */
+/** Extra passes of a normalization because of its layout. */
 function copies(device: Device, norm: NormName): number {
   return norm === 'GroupNorm' && device.groupNormCopies ? COPY_PASSES : 0;
 }
 
-/** The time of passes over the activations of a normalization. */
+/** The time of passes over a normalization's activations. */
 function passesUs(
   operation: OperationCost,
   device: Device,

@@ -1,13 +1,13 @@
 // Times runs of this machine alternately: short rounds that give every run a turn, in a different
 // order each time. A run is rated by its time over that of the first run in the same round, so that
-// a machine that is busy for a while is busy for both; the result is the median of these ratios.
-// All runs are started beforehand and sleep between their turns.
+// a busy phase of the machine affects both; the result is the median of these ratios. All runs are
+// started beforehand and sleep between their turns.
 
 import { InvariantError } from '../base/errors.ts';
 import { medianOf } from '../base/median.ts';
 import type { Trainer } from '../runtime/trainer.ts';
 
-/** An end that no run reaches. */
+/** More epochs than any run reaches. */
 const EPOCHS = 1_000_000;
 const WARM_UP_STEPS = 5;
 
@@ -17,19 +17,19 @@ export async function stepsOfTurn(trainer: Trainer, turnMs: number): Promise<num
   return Math.max(1, Math.round(turnMs / (await stepMs(trainer, WARM_UP_STEPS))));
 }
 
-/** Trains so many steps and returns the milliseconds of each. */
+/** Trains a number of steps and returns the milliseconds of each. */
 export async function stepMs(trainer: Trainer, steps: number): Promise<number> {
   const maxSteps = trainer.step + steps;
   const startMs = performance.now();
   let loss = Number.NaN;
   for await (const progress of trainer.fit({ epochs: EPOCHS, maxSteps })) loss = progress.loss;
   const ms = (performance.now() - startMs) / steps;
-  // A run that computes nonsense is not worth timing.
+  // A run with invalid numbers is not worth timing.
   if (Number.isFinite(loss) && trainer.step === maxSteps) return ms;
   throw new InvariantError('loss of a timed run', loss, `a number after step ${maxSteps}`);
 }
 
-/** Milliseconds a step of each, one figure a round. */
+/** Milliseconds per step of each, one figure per round. */
 export async function timeInTurns<Turn>(
   turns: ReadonlyMap<Turn, () => Promise<number>>,
   rounds: number,
@@ -45,7 +45,7 @@ export async function timeInTurns<Turn>(
   return times;
 }
 
-/** Returns what gives the typical milliseconds of each turn, by way of those of `base`. */
+/** Returns a function for the typical milliseconds of each turn, based on those of `base`. */
 export function typicalOf<Turn>(
   times: ReadonlyMap<Turn, readonly number[]>,
   base: Turn,

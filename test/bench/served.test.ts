@@ -47,7 +47,7 @@ describe('a served peer', () => {
 
   it('throws if the answer is not JSON', async () => {
     const peer = servePeer('peer', process.execPath, ['-e', 'console.log("Hello!")']);
-    await expect(peer.measure(1)).rejects.toThrow(/peer wrote "Hello!" in place of JSON/);
+    await expect(peer.measure(1)).rejects.toThrow(/peer wrote "Hello!" instead of JSON/);
     await peer.close();
   });
 

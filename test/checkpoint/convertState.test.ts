@@ -115,13 +115,13 @@ describe('convertState', () => {
       '1.layerNorm',
       'weight',
       true,
-      'each position as its channel',
+      'each position from its channel',
     ]);
     expect(tell({ to: 'none' })[0]).toEqual([
       '1.batchNorm',
       'weight',
       false,
-      'the layer is taken out',
+      'the layer is removed',
     ]);
   });
 

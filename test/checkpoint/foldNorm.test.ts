@@ -151,13 +151,16 @@ describe('folding batch normalization', () => {
     expect(left).toEqual([
       {
         layer: '1.residual.body',
-        why: 'its input is not the output of a convolution or linear alone',
+        why: 'its input is not the output of a convolution or linear layer that it alone reads',
       },
-      { layer: '3.batchNorm', why: 'its input is not the output of a convolution or linear alone' },
-      { layer: '5.groupNorm', why: 'groupNorm evaluates by the statistics of each sample' },
+      {
+        layer: '3.batchNorm',
+        why: 'its input is not the output of a convolution or linear layer that it alone reads',
+      },
+      { layer: '5.groupNorm', why: 'groupNorm evaluates with the statistics of each sample' },
       {
         layer: '7.batchNorm',
-        why: 'it has no running statistics and evaluates by those of the batch',
+        why: 'it has no running statistics and evaluates with those of the batch',
       },
     ]);
     expect(after).toEqual(model);

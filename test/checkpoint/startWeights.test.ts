@@ -71,9 +71,9 @@ describe('a run', () => {
         layer: '2.batchNorm',
         tensor: 'runningMean',
         carried: false,
-        why: 'new: the weights have none',
+        why: 'new: not in the weights',
       },
-      { layer: '9.linear', tensor: 'weight', carried: false, why: 'left out: the model has none' },
+      { layer: '9.linear', tensor: 'weight', carried: false, why: 'left out: not in the model' },
     ]);
   });
 
@@ -88,11 +88,11 @@ describe('a run', () => {
       { ...head, weights: path },
       /weights of .*3\.linear\.weight.*6x3.*6x5.*strictWeights/,
     ],
-    ['that are missing', { weights: {} }, /fit the model nowhere/],
+    ['that are missing', { weights: {} }, /fit no tensor of the model/],
     [
       'of which none fits',
       { weights: { a: { shape: [1], values: new Float32Array(1) } }, strictWeights: false },
-      /nowhere.*a/,
+      /fit no tensor.*a/,
     ],
     [
       'whose values are too few',

@@ -39,8 +39,8 @@ describe('the checkpoints of a run', () => {
     expect(texts).toEqual([
       { event: 'checkpoint', path: 'run.ckpt', step: 1 },
       'The checkpoint of step 2 was not written: run.ckpt cannot be written: ENOSPC. ' +
-        'The run goes on and tries again at the next one.',
-      'Checkpoints are written again; 3 before were not.',
+        'The run continues and tries again at the next one.',
+      'Checkpoints are written again; the previous 3 were not.',
       { event: 'checkpoint', path: 'run.ckpt', step: 5 },
       { event: 'checkpoint', path: 'run.ckpt', step: 6 },
     ]);

@@ -72,7 +72,7 @@ describe('the list of problems', () => {
     [{ node: '20.18.3' }, true, /Node 20\.18\.3 is too old/, /Node 20\.19 or later/],
     [{ arenaBytes: 2 ** 24 }, true, /only 16\.8 MB of shared memory/, /ulimit -v/],
     [{ arenaBytes: 2 ** 28 }, false, /at most 268\.4 MB/, /ulimit -v/],
-    [{ quotaCores: 2.5 }, false, /a quota of 2\.5 cores, of 8/, /--workers 2/],
+    [{ quotaCores: 2.5 }, false, /a quota of 2\.5 of the 8 cores/, /--workers 2/],
     [{ relaxedSimd: false }, false, /no relaxed SIMD/, /newer Node/],
     [{ koffi: { missing: 'x' } }, false, /no koffi/, /npm install koffi/],
     [{ mpiLauncher: null }, false, /no MPI/, /doctor --mpi/],

@@ -111,11 +111,11 @@ describe('a run from safetensors', () => {
     const { conversion } = trainer;
     expect([...trainer.weights().get('0.conv2d.bias')!.values]).toEqual([1, 2, 3]);
     await trainer.close();
-    const told = conversion.filter(({ why }) => !/^new: the weights have none/.test(why));
+    const told = conversion.filter(({ why }) => !/^new: not in the weights/.test(why));
     expect(told.map(({ layer, tensor, why }) => `${layer} ${tensor}: ${why}`)).toEqual([
       '0.conv2d bias: the same values',
       '3.linear bias: new: the weights have 1, the model 2',
-      '4 bias: left out: the model has none',
+      '4 bias: left out: not in the model',
     ]);
     await expect(Trainer.start(given)).rejects.toThrow(/weights of .*wrapped.*strictWeights/);
   });

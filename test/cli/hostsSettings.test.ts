@@ -17,11 +17,11 @@ describe('flags of hosts', () => {
     [{ hosts: '2' }, /--hosts requires --measure/],
     [
       { hosts: '2', measure: true, inter: 'ib-ndr' },
-      /--inter describes devices and does not go with --hosts/,
+      /--inter describes devices and cannot be combined with --hosts/,
     ],
     [
       { hosts: '2', measure: true, reports: true },
-      /--reports describes devices and does not go with --hosts/,
+      /--reports describes devices and cannot be combined with --hosts/,
     ],
     [{ link: 'ib-ndr' }, /--link requires --hosts/],
     [{ measure: true, batch: '32' }, /--batch requires --hosts/],
@@ -38,7 +38,7 @@ describe('flags of hosts', () => {
   it.each([
     [
       'ethernet-1',
-      /--link ethernet-1: expected a file that syncbn doctor.*, got "ENOENT.*Try: --link eth/s,
+      /--link ethernet-1: expected a file from syncbn doctor.*, got "ENOENT.*Try: --link eth/s,
     ],
     ['package.json', /^package\.json: expected .*, got "no line with the event mpi"/],
   ])('or a file of the doctor, which %s is not', (link, message) => {

@@ -54,7 +54,7 @@ describe('syncbn eval', () => {
     expect([own.code, own.stderr, own.events[0]!.testLoss]).toEqual([0, '', loss]);
     const other = await syncbn(['eval', '--json', ...checkpoint, '--data', otherData(7)]);
     expect([other.code, other.events[0]!.count]).toEqual([0, 7]);
-    expect(other.stderr).toMatch(/is not the data that the checkpoint is of \(synthetic\)/);
+    expect(other.stderr).toMatch(/is not the data of the checkpoint \(synthetic\)/);
     const precise = ['--precise-norm', '1', '--data', otherData(7)];
     const refused = await syncbn(['eval', ...checkpoint, ...precise]);
     expect([refused.code, refused.stderr]).toEqual([
@@ -95,7 +95,7 @@ describe('syncbn eval of an ONNX file', () => {
   });
 
   it.each([
-    [['--model', onnx, '--checkpoint', run], /--model does not go with --checkpoint/],
+    [['--model', onnx, '--checkpoint', run], /--model cannot be combined with --checkpoint/],
     [['--model', 'refnet'], /expected an .onnx file.*, got "refnet"/],
   ])('is refused with %s', async (args, message) => {
     const { code, stderr } = await syncbn(['eval', '--data', 'synthetic', ...args]);

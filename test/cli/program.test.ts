@@ -114,7 +114,7 @@ describe('a reader of stdout that leaves early', () => {
     const args = [...tiny, '--json', '--epochs', '40', '--checkpoint', path];
     const { code, stderr, events } = await syncbn(args, (_, child) => child.stdout?.destroy());
     expect(events[0]).toMatchObject({ event: 'start' });
-    expect(stderr).toBe('syncbn: stdout is closed (write EPIPE); the run goes on without it.\n');
+    expect(stderr).toBe('syncbn: stdout is closed (write EPIPE); the run continues without it.\n');
     expect(code).toBe(0);
     const { events: inspected } = await syncbn(['inspect', path, '--json']);
     expect(inspected[0]).toMatchObject({ counters: { step: 40 } });

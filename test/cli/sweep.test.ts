@@ -86,7 +86,7 @@ describe('syncbn sweep', () => {
     const out = join(folder, 'refused');
     const given = ['--norm', 'sync,batch', '--data', 'synthetic', '--out', out];
     const { code, stderr } = await syncbn(['sweep', ...given]);
-    expect(stderr).toMatch(/--norm batch is a run that cannot be done.*expected sync/);
+    expect(stderr).toMatch(/--norm batch is a run that cannot work.*expected sync/);
     expect(code).toBe(2);
     expect(existsSync(out)).toBe(false);
   });

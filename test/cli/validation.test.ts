@@ -58,7 +58,7 @@ describe('a run that stops early', () => {
     const resume = [...tiny, ...asked, '--resume', file('run.ckpt')];
     const { epochs, events } = await epochsOf(...resume);
     expect(epochs).toEqual([]);
-    expect(events[1]).toMatchObject({ event: 'notice', message: /the run has stopped early/ });
+    expect(events[1]).toMatchObject({ event: 'notice', message: /the run stopped early/ });
     const other = await syncbn([...resume, '--best', file('other.ckpt')]);
     expect(other.code).toBe(2);
     expect(other.stderr).toMatch(/does not hold the best epoch of the run so far, epoch 1/);
@@ -84,7 +84,7 @@ describe('flags of a validation', () => {
     [{ best: 'b.ckpt' }, /--best requires a validation/],
     [{ validate: 'tets' }, /--validate.*test/],
     [{ validate: 'test', monitor: 'los' }, /--monitor.*loss/],
-    [{ validate: 'test', monitor: 'loss' }, /--monitor requires something that it decides/],
+    [{ validate: 'test', monitor: 'loss' }, /--monitor requires a flag that uses it/],
     [{ validate: 'test', minDelta: '1' }, /--min-delta requires/],
     [{ validate: 'test', earlyStopping: '0' }, /early-stopping/],
   ])('are refused where they do not: %j', (given, message) => {

@@ -72,7 +72,11 @@ console.log(JSON.stringify(said));
 
 it.each([
   { given: 'no checkpoint', args: [], says: /syncbn verify requires the checkpoint/ },
-  { given: 'a run that is over', args: [over, ...DATA], says: /is of a run that is over, after 3/ },
+  {
+    given: 'a run that is over',
+    args: [over, ...DATA],
+    says: /is of a run that has ended, after 3/,
+  },
   { given: 'no such Node', args: [file, ...DATA, '--node', '/nowhere'], says: /--node: expected/ },
 ])('refuses $given', async ({ args, says }) => {
   const { code, stderr } = await syncbn(['verify', ...args]);

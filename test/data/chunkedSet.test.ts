@@ -40,12 +40,12 @@ describe('a packed set in chunks', () => {
     await train.read(0, signal);
     const reading = train.read(1, signal);
     await expect(reading).rejects.toThrow(UsageError);
-    await expect(reading).rejects.toThrow(`chunk 1 of ${file} is not what set.json says`);
-    await expect(openDataset(dir)).rejects.toThrow('x_train.npy is not what set.json says');
+    await expect(reading).rejects.toThrow(`chunk 1 of ${file} does not match set.json`);
+    await expect(openDataset(dir)).rejects.toThrow('x_train.npy does not match set.json');
     const { status, stderr } = await trained(dir, '--stream', '--window', '32');
-    expect([status, stderr]).toEqual([2, expect.stringContaining(`chunk 1 of ${file} is not`)]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining(`chunk 1 of ${file} does not`)]);
     await truncate(file, 200);
-    await expect(openChunked(dir)).rejects.toThrow('x_train.npy is not what set.json says');
+    await expect(openChunked(dir)).rejects.toThrow('x_train.npy does not match set.json');
   });
 
   it('may be limited to some of its samples', async () => {

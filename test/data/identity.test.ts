@@ -102,7 +102,7 @@ describe('dataDifference', () => {
 
   it('finds a label after the first by the hash', () => {
     const difference = dataDifference(describeDataset(relabeled), describeDataset(smallDataset()));
-    expect(difference?.given).toMatch(/the content of small, which has changed/);
+    expect(difference?.given).toMatch(/the content of small, which was changed/);
   });
 
   it('says what differs: counts, shapes, task, statistics', () => {
@@ -112,7 +112,7 @@ describe('dataDifference', () => {
       [{ inputShape: [2, 1, 2] }, /^small, samples 2x1x2 of type u8$/],
       [
         { task: { kind: 'regression', targetShape: [2] } },
-        /^small, regression of 2, targets as they are$/,
+        /^small, regression of 2, targets unchanged$/,
       ],
       [{ std: [1, 3] }, /^small, mean 0.5, 0.25 and std 1, 3$/],
     ];

@@ -222,7 +222,7 @@ describe('readIdxDataset', () => {
     [
       'fewer labels than images',
       { 'train-labels-idx1-ubyte': idxBytes([2], [0, 1]) },
-      /differ in number: expected one for each of 3 images.*, got "2 labels"/,
+      /different numbers of samples in .*: expected one for each of 3 images.*, got "2 labels"/,
     ],
     [
       'labels with three axes',

@@ -54,7 +54,7 @@ describe('readMaskFolder', () => {
     const data = await readMaskFolder(dir);
     expect([data.train.count, data.test.count]).toEqual([3, 2]);
     await expect(readMaskFolder(dir, { testSplit: 1 })).rejects.toThrow(
-      /testSplit does not go with/,
+      /testSplit cannot be combined with/,
     );
   });
 
@@ -129,7 +129,7 @@ describe('readMaskFolder', () => {
     [
       'other files',
       { 'images/a.jpg': image },
-      /folder .*images: expected PNG files.*, got "a\.jpg"/,
+      /folder .*images: expected only PNG files.*, got "a\.jpg"/,
     ],
     [
       'a class too many',

@@ -29,7 +29,7 @@ describe('classes without training samples', () => {
         'them, which a model cannot learn.',
     ]);
     expect(dataNotices(labeled([0, 1, 1], 0, 3))).toEqual([
-      'No training sample of small is of class 2 (of 3). Nor is any test sample.',
+      'No training sample of small is of class 2 (of 3). No test sample has one either.',
     ]);
   });
 

@@ -79,7 +79,7 @@ describe('readNpyDataset', () => {
     const { train, test } = await readNpyDataset(dir, { testSplit: 0.5 });
     expect([train.count, test.count]).toEqual([1, 1]);
     const both = readNpyDataset(await folderOf(images), { testSplit: 1 });
-    await expect(both).rejects.toThrow(/^testSplit does not go with x_test.npy in/);
+    await expect(both).rejects.toThrow(/^testSplit cannot be combined with x_test.npy in/);
   });
 
   it('lists the arrays that it does not read', async () => {

@@ -75,16 +75,16 @@ describe('parseNpz', () => {
     ['encrypted entries', changed(list + 8, 1), /a.npy, which is encrypted/],
     ['other methods', changed(list + 10, 12), /a.npy, which is packed by method 12/],
     ['huge entries', changed(list + 24, 0xff, 0xff, 0xff, 0xff), /a.npy of 4294967295 bytes/],
-    ['names beyond the end', changed(list + 28, 0xff, 0xff), /a cut name/],
+    ['names beyond the end', changed(list + 28, 0xff, 0xff), /a truncated name/],
     ['an entry that is not there', changed(list + 42, 9), /no a.npy where its list says/],
     ['more packed bytes than there are', changed(list + 20, 0xff, 0xff), /a cut a.npy/],
     ['fewer bytes than it unpacks to', changed(list + 24, 9), /ERR_BUFFER_TOO_LARGE/],
     [
       'more bytes than it unpacks to',
       changed(list + 24, 0xff),
-      /144 bytes in a.npy in place of 255/,
+      /144 bytes in a.npy instead of 255/,
     ],
-    ['another checksum', stored, /another checksum of a.npy/],
+    ['another checksum', stored, /a wrong checksum for a.npy/],
     ['a stream that is none', changed(35, 0xff, 0xff), /a.npy, which cannot be unpacked/],
   ];
   it.each(cases)('refuses %s', (_, bytes, message) => {

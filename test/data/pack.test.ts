@@ -194,7 +194,7 @@ describe('images with masks', () => {
       .jpeg()
       .toBuffer();
     const files = { 'images/a.jpg': turned, 'masks/a.png': mask([0, 0, 0, 0, 0, 0, 0, 0]) };
-    await expect(packed(files)).rejects.toThrow(/a.jpg is to be turned/);
+    await expect(packed(files)).rejects.toThrow(/a.jpg is rotated for display/);
   });
 });
 
@@ -208,7 +208,7 @@ describe('a packed set', () => {
     const bytes = await readFile(file);
     bytes[bytes.length - 1]! ^= 1;
     await writeFile(file, bytes);
-    await expect(openDataset(first.out)).rejects.toThrow(/x_train.npy is not what set.json says/);
+    await expect(openDataset(first.out)).rejects.toThrow(/x_train.npy does not match set.json/);
     const manifest = join(second.out, 'set.json');
     for (const text of ['{', '{}', '{"format":"syncbn set","version":2}']) {
       await writeFile(manifest, text);
@@ -221,7 +221,7 @@ describe('a packed set', () => {
 
   it('is never written over', async () => {
     const { out } = await packed(animals);
-    await expect(packImages(await folderOf(animals), out)).rejects.toThrow(/is there already/);
+    await expect(packImages(await folderOf(animals), out)).rejects.toThrow(/already exists/);
   });
 
   it('is made by the command, which other commands suggest', async () => {
@@ -233,7 +233,7 @@ describe('a packed set', () => {
     const { events, code } = await syncbn(['pack', dir, out, ...flags]);
     expect(code).toBe(0);
     expect(events[0]).toMatchObject({ event: 'packed', inputShape: [4, 4, 1], train: 2, test: 2 });
-    expect((await syncbn(['pack', dir, out])).stderr).toContain('is there already');
+    expect((await syncbn(['pack', dir, out])).stderr).toContain('already exists');
     expect((await syncbn(['pack', dir])).stderr).toContain(
       'requires a folder of images and a folder to write',
     );

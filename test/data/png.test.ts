@@ -83,7 +83,7 @@ describe('parsePng', () => {
       3,
       /BUFFER_TOO/,
     ],
-    ['fewer rows', { height: 2, values: new Array(6).fill(1) }, 3, /8 bytes of pixels in place of/],
+    ['fewer rows', { height: 2, values: new Array(6).fill(1) }, 3, /8 bytes of pixels instead of/],
   ])('refuses %s', (_what, parts, height, message) => {
     const other = pngBytes({ width: 3, height, values: new Array(9).fill(1) });
     const bytes = pngBytes({ width: 3, ...parts });

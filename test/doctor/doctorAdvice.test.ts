@@ -102,7 +102,7 @@ describe('adviseNorm', () => {
     ];
     const advice = adviseNorm(layers, broken, REPLICAS);
     expect(advice.norm).toBe('sync');
-    expect(advice.reasons[0]).toContain('training with norm local left the finite numbers');
+    expect(advice.reasons[0]).toContain('training with norm local diverged');
   });
 
   it('states a cost only if the windows of both do not overlap', () => {

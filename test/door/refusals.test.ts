@@ -155,7 +155,7 @@ describe('refused, with what to type instead', () => {
           ...{ epochs: 1, validate: 'test', keepBest: 'accuracy' },
           earlyStopping: { patience: 1, monitor: 'loss' },
         }),
-      /keepBest.*as earlyStopping has it/,
+      /keepBest.*which earlyStopping monitors/,
     ],
     [
       'a validation split of everything',

@@ -102,7 +102,11 @@ describe('a safetensors file', () => {
       fileOf(`{"a":${tensor('F32', [2], [0, 4])}}`, four),
       /8.*4 bytes/,
     ],
-    ['goes past its end', fileOf(`{"a":${f32}}`, [0, 0]), /4, as its header.*2 bytes.*truncated/],
+    [
+      'goes past its end',
+      fileOf(`{"a":${f32}}`, [0, 0]),
+      /4, according to its header.*2 bytes.*truncated/,
+    ],
     ['goes on after its values', fileOf(`{"a":${f32}}`, [...four, 1]), /4.*5 bytes/],
     [
       'has overlaps',

@@ -230,7 +230,7 @@ describe('a file from other software', () => {
     [
       'one that begins with a state',
       [['GRU', ['.', 'w', 'r', '', '', 'h'], { linear_before_reset: int(1) }]],
-      /node0 \(GRU\).*begins with hidden state of its own/,
+      /node0 \(GRU\).*has a hidden state input/,
     ],
     ['states as an output', [['RNN', ['.', 'v', 's']]], /v0 .* not begin with the axis of samples/],
     [
@@ -247,7 +247,7 @@ describe('a file from other software', () => {
         ['RNN', ['.', 'v', 's']],
         ['Erf', ['.']],
       ],
-      /Erf.* in gelu alone/,
+      /Erf.* only in gelu/,
     ],
   ])('is refused by the name of its node: %s', async (_, steps, message) => {
     const constants = { ...gates('GRU', 3, 4), h: floats(1, 1, 3) };

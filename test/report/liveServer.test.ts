@@ -225,6 +225,6 @@ describe('a page that cannot be rendered', () => {
         onTrouble: (message) => troubles.push(message),
       },
     );
-    expect(troubles).toEqual(['the live page has trouble: RangeError: no such section']);
+    expect(troubles).toEqual(['the live page failed: RangeError: no such section']);
   });
 });

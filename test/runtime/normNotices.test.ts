@@ -40,7 +40,7 @@ describe('batch norms that share nothing', () => {
     const model = withNorms(batchNorm(16), batchRenorm(16), batchNorm(16, { sync: 'all' }));
     const [notice, ...others] = noticesFor(model);
     expect(notice).toMatch(/not synchronized in 2\.batchNorm, 3\.batchRenorm: each of the 4 rep/);
-    expect(notice).toMatch(/its 8 samples alone, not all 32 together/);
+    expect(notice).toMatch(/its own 8 samples, not all 32 together/);
     expect(notice).toMatch(/norm: \{ to: 'sync' \} \(--norm sync\) .*sync: 'all'; .*--norm local/);
     expect(others).toEqual([]);
   });
@@ -88,7 +88,7 @@ describe('norms that a conversion keeps', () => {
   it('are named with their kinds, and with how to change them', () => {
     const [notice, ...others] = noticesFor(model, { to: 'sync' });
     expect(notice).toMatch(
-      /keeps 3\.groupNorm \(groupNorm\), 4\.batchNorm \(frozenBatchNorm\) as they are/,
+      /keeps 3\.groupNorm \(groupNorm\), 4\.batchNorm \(frozenBatchNorm\) unchanged/,
     );
     expect(notice).toContain("kinds: 'all' (--norm-kinds all)");
     expect(others).toEqual([]);

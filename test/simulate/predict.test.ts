@@ -63,7 +63,7 @@ describe('device presets', () => {
   it('say which share of a peak is fitted and which is copied from another device', () => {
     for (const [name, { source }] of Object.entries(DEVICES)) {
       const isFitted = name in PUBLISHED;
-      expect(source).toMatch(isFitted ? /; share fitted to/ : /; share of the A100 taken over$/);
+      expect(source).toMatch(isFitted ? /; share fitted to/ : /; share taken from the A100$/);
     }
     expect(DEVICES.h100.flopsShare).toBe(DEVICES.a100.flopsShare);
     expect(DEVICES['h100-amp'].flopsShare).toBe(DEVICES['a100-amp'].flopsShare);
@@ -85,7 +85,7 @@ describe('checkReports', () => {
     ['forward, 4 v100, batch 32', 0.128],
     ['step, 8 v100, batch 8', 6.5],
     ['forward, 4 v100, batch 8', 1.006],
-    ['a layer alone, 8 v100', 0.488],
+    ['a single layer, 8 v100', 0.488],
   ])('predicts what SyncBN adds, for %s, at %d of what is reported', (question, expected) => {
     const costs = reports.filter(({ unit }) => unit === 'times');
     expect(costs).toHaveLength(5);

@@ -1,6 +1,6 @@
-// The checkpoints of a run: each is written beside training. When one cannot be written, the next
-// are tried; the first that fails is reported, and so is the first that works again. Only when the
-// last one is missing in the end has the run failed.
+// The checkpoints of a run, each written during training. If one cannot be written, later ones are
+// tried. The first failure is reported, and so is the first success after it. The run has failed
+// only if the last checkpoint is missing at the end.
 
 import { RunError } from '../../base/errors.ts';
 import { messageOf } from '../../base/showError.ts';
@@ -11,7 +11,7 @@ import type { RunEvent } from '../output/events.ts';
 export interface CheckpointPlan {
   /** Undefined for a run without checkpoints. */
   readonly path: string | undefined;
-  /** The step that the file holds already. */
+  /** The step of the checkpoint that is already in the file. */
   readonly heldStep: number | undefined;
   readonly keep: number | undefined;
   readonly overwrite: boolean;
@@ -19,13 +19,11 @@ export interface CheckpointPlan {
 }
 
 export interface CheckpointWriter {
-  /** Takes the state as it is and writes it, after the one before. Settles when training may go
-   * on. */
+  /** Writes the current state, after earlier ones. Settles when training may continue. */
   write(): Promise<void>;
-  /** Settles when the state as it is, is in the file. Throws a {@link RunError} when that cannot
-   * be. */
+  /** Settles when the current state is in the file. Throws a {@link RunError} if that fails. */
   finish(): Promise<void>;
-  /** Settles when what was begun is in the file. Throws a {@link RunError} when that cannot be. */
+  /** Settles when all started writes are in the file. Throws a {@link RunError} if one fails. */
   settle(): Promise<void>;
 }
 
@@ -87,10 +85,10 @@ export function checkpointWriter(
 
 function notWritten(step: number, error: unknown): string {
   const missing = `The checkpoint of step ${step} was not written: ${messageOf(error)}`;
-  return `${missing} The run goes on and tries again at the next one.`;
+  return `${missing} The run continues and tries again at the next one.`;
 }
 
 function recovered(missed: number): string {
-  const before = missed === 1 ? 'the one before was not' : `${missed} before were not`;
+  const before = missed === 1 ? 'the previous one was not' : `the previous ${missed} were not`;
   return `Checkpoints are written again; ${before}.`;
 }

@@ -1,4 +1,4 @@
-// `syncbn data`: what there is in data that one would train on, and what looks wrong with it.
+// `syncbn data`: what is in a dataset that one would train on, and what looks wrong with it.
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
@@ -13,11 +13,11 @@ import type { Flags } from '../settings/flags.ts';
 import { openOptionsFrom } from '../settings/settings.ts';
 import { isStreamed } from '../settings/streamFlags.ts';
 
-/** Of classes, channels or values of a target. */
+/** The most classes, channels or target values to show. */
 const MOST_ROWS = 16;
 const ORDERS = {
-  sorted: 'sorted by label (each epoch of training has an order of its own)',
-  grouped: 'one class after another (each epoch of training has an order of its own)',
+  sorted: 'sorted by label (training shuffles each epoch)',
+  grouped: 'one class after another (training shuffles each epoch)',
   mixed: 'mixed',
 } as const;
 
@@ -45,7 +45,7 @@ export async function runData(flags: Flags, path: string | undefined): Promise<n
   return 0;
 }
 
-/** What is known of a set without reading it. */
+/** Shows what is known about a set without reading it. */
 function showChunked(flags: Flags, data: ChunkedDataset): number {
   const { name, inputShape, inputType, task, train, test, mean, std } = data;
   const { chunkSamples } = train;
@@ -58,7 +58,7 @@ function showChunked(flags: Flags, data: ChunkedDataset): number {
   const rows = [
     ['name', name],
     ['samples', `${train.count} training, ${test.count} test, in chunks of ${chunkSamples}`],
-    ['input', `${showShape(inputShape)}, bytes; mean and the like are of byte / 255`],
+    ['input', `${showShape(inputShape)}, bytes; statistics are of byte / 255`],
     ['task', showTask({ task })],
   ] as const;
   printTable(rows.map(([data, value]) => ({ data, value })));
@@ -68,14 +68,14 @@ function showChunked(flags: Flags, data: ChunkedDataset): number {
     std: short(one.std),
   }));
   printTable(shown);
-  say('Its samples are not read here; each chunk has a checksum, which training compares.');
+  say('Its samples are not read here; each chunk has a checksum, which training checks.');
   return 0;
 }
 
 function totalRows(survey: DataSurvey): readonly (readonly [string, string])[] {
   const { name, inputShape, inputType, task, train, test, channels, noClass } = survey;
   const constant = channels.flatMap(({ isConstant }, c) => (isConstant ? [`${c}`] : []));
-  const kind = inputType === 'u8' ? 'bytes; mean and the like are of byte / 255' : 'float32';
+  const kind = inputType === 'u8' ? 'bytes; statistics are of byte / 255' : 'float32';
   const unit = task.kind === 'segmentation' ? 'pixels' : 'samples';
   const without = `${noClass.train} training, ${noClass.test} test ${unit}`;
   return [
@@ -137,7 +137,7 @@ function showValues(of: string, values: readonly ValueSurvey[]): void {
   if (rows.length > MOST_ROWS) say(`And ${rows.length - MOST_ROWS} more ${of}s.`);
 }
 
-/** A number for people: at most 6 digits. */
+/** A number for display: at most 6 digits. */
 function short(value: number): string {
   return `${Number(value.toPrecision(6))}`;
 }

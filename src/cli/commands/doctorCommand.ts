@@ -1,5 +1,5 @@
 // `syncbn doctor`: trains a model briefly with local, synchronized and group normalization, and
-// says where shards differ, which layers gain from synchronization, and what to take.
+// shows where shards differ, which layers benefit from synchronization, and what to use.
 
 import { type Diagnosis, diagnose } from '../../doctor/doctor.ts';
 import type { Advice, DiagnosedLayer, MeasuredVariant } from '../../doctor/doctorAdvice.ts';
@@ -43,7 +43,7 @@ export async function runDoctor(flags: Flags): Promise<number> {
   return 0;
 }
 
-/** One line that is written over; the report follows on stdout. */
+/** A line that is overwritten; the report follows on stdout. */
 function showProgress(done: number, steps: number): void {
   const end = done >= steps ? '\r\u001b[K' : '';
   screen.draw('stderr', `\rlocal, sync and group: ${done} of ${steps} steps each${end}`);
@@ -115,5 +115,5 @@ function showAdvice({ norm, groupSize, gaining, reasons }: Advice): void {
   const flag = `--norm ${norm}${groupSize === null ? '' : ` --group-size ${groupSize}`}`;
   say(`Recommendation: ${paint('green', `${names[norm]}${scope}`)} (${flag})`);
   for (const reason of reasons) say(`  - ${reason}`);
-  if (gaining.length > 0) say(`Layers that gain from SyncBN: ${gaining.join(', ')}`);
+  if (gaining.length > 0) say(`Layers that benefit from SyncBN: ${gaining.join(', ')}`);
 }

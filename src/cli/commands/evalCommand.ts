@@ -1,5 +1,5 @@
-// `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data, or of
-// other data with the same shapes; or of a net from an ONNX file on any data.
+// `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data, or of other
+// data with the same shapes; or of a net in an ONNX file on any data.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
@@ -29,7 +29,7 @@ import { onnxNet } from '../settings/onnxModel.ts';
 import { dataFrom, placeFrom } from '../settings/settings.ts';
 import { trainingDataFrom } from '../settings/streamFlags.ts';
 
-/** What only a run has. */
+/** Flags that need a run. */
 const OF_RUNS = ['checkpoint', 'average', 'precise-norm', 'eval-correction'] as const;
 
 export async function runEval(flags: Flags): Promise<number> {
@@ -57,10 +57,10 @@ export async function runEval(flags: Flags): Promise<number> {
     network !== undefined ||
     evalCorrection !== undefined ||
     ['average', 'precise-norm'].some((flag) => flags.has(flag)) ||
-    // Only what is asked for can be meant instead of the data of the run.
+    // Only explicitly named data can replace the run's own.
     (isOther && !flags.has('data'));
   if (isOther && !isOfRun) {
-    warn(`syncbn: ${data.name} is not the data that the checkpoint is of (${head.data.name}).`);
+    warn(`syncbn: ${data.name} is not the data of the checkpoint (${head.data.name}).`);
   }
   const asked = { path, metrics, evalCorrection };
   const evaluated = isChunked(data)
@@ -82,7 +82,7 @@ interface Evaluated {
   readonly hash: string;
 }
 
-/** Evaluates the run that the checkpoint is of, on its data. */
+/** Evaluates a checkpoint's run on its data. */
 async function evaluateRun(flags: Flags, asked: Asked<TrainingData>): Promise<Evaluated> {
   const { path, data, metrics, evalCorrection } = asked;
   const batches = flags.integer('precise-norm', 1);
@@ -102,7 +102,7 @@ async function evaluateRun(flags: Flags, asked: Asked<TrainingData>): Promise<Ev
   return cleaningUp(run, () => trainer.close());
 }
 
-/** Evaluates the model of the checkpoint alone. */
+/** Evaluates only the model of the checkpoint. */
 async function evaluateModel(flags: Flags, { path, data, metrics }: Asked): Promise<Evaluated> {
   const { allowModules, ...place } = placeFrom(flags);
   const model = await readModel(path, { allowModules });
@@ -124,12 +124,12 @@ async function evaluateAlone(
   return { evaluation, hash };
 }
 
-/** Evaluates the net of an ONNX file. Such files do not say how their inputs are standardized: they
- * get those of the data as they are in training. */
+/** Evaluates the net in an ONNX file. Such files do not say how inputs are standardized, so they
+ * are standardized as in training. */
 async function evaluateFile(flags: Flags, metrics: readonly MetricName[]): Promise<Evaluated> {
   for (const flag of OF_RUNS) {
     if (!flags.has(flag)) continue;
-    const problem = `does not go with --${flag}: eval takes an ONNX file or a checkpoint`;
+    const problem = `cannot be combined with --${flag}: eval takes an ONNX file or a checkpoint`;
     throw new UsageError({ what: '--model', problem });
   }
   const data = await dataFrom(flags);

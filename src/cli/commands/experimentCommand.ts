@@ -1,5 +1,5 @@
-// `syncbn experiment NAME`: reads what the flags choose, checks every run that this makes, and has
-// the runs done.
+// `syncbn experiment NAME`: reads the choices from the flags, checks every resulting run, and
+// performs the runs.
 
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
@@ -35,8 +35,8 @@ export async function runExperimentCommand(flags: Flags, name?: string): Promise
     opened ??= openDataset(asked.data, { onNotice: notice });
     return opened;
   };
-  // Checked against the data before anything is made. Without choices the plan is the experiment's
-  // own, and data that may have to be fetched is not needed where all runs are done already.
+  // Checked against the data before any run starts. Without choices, the plan is the experiment's
+  // own, and its data, which may have to be fetched, is not needed if all runs are already done.
   const isOwn = flags.has('data') || chosen.some((choice) => choice !== 'norms' && choice !== 'lr');
   const tell = isJson ? (text: string) => screen.sayJson({ event: 'notice', text }) : say;
   const dataset = isOwn ? await openData(tell) : undefined;
@@ -72,7 +72,7 @@ function experimentNamed(name: string | undefined): Experiment {
   });
 }
 
-/** What the flags say without a look at the data. */
+/** The choices that do not depend on the data. */
 function optionsFrom(flags: Flags, { defaults }: Experiment): ExperimentOptions {
   const quick = flags.isSet('quick');
   const norms = wordsIn('--norms', flags.text('norms'));

@@ -1,5 +1,5 @@
-// `syncbn export`: the trained model of a checkpoint in a format of others. What each format writes
-// is in src/interop.
+// `syncbn export`: writes the trained model of a checkpoint in another program's format.
+// src/interop implements the formats.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
@@ -22,7 +22,7 @@ import { isSameFile } from '../settings/separateFiles.ts';
 import { allowModulesFrom, dataFrom, placeFrom } from '../settings/settings.ts';
 import { refuseExisting } from '../settings/startingPoint.ts';
 
-/** What is exported, and where to. */
+/** What to export, and where to. */
 interface Exported {
   readonly file: string;
   readonly checkpoint: Checkpoint;
@@ -32,15 +32,15 @@ interface Exported {
   readonly flags: Flags;
 }
 
-/** A format that a checkpoint can be written in. */
+/** A format that a checkpoint can be exported to. */
 interface ExportFormat {
   readonly name: string;
-  /** How the names of its files end. */
+  /** File name extension. */
   readonly ending: string;
   takes(file: string): boolean;
-  /** The flags that it has beside those of all formats. */
+  /** The format's own flags, in addition to the common ones. */
   readonly flags: readonly string[];
-  /** Writes the file, and returns what there is to say of it: a count by what is counted. */
+  /** Writes the file, and returns counts to report, by what is counted. */
   write(exported: Exported): Promise<Readonly<Record<string, number>>>;
 }
 
@@ -73,7 +73,7 @@ const FORMATS: readonly ExportFormat[] = [
   },
 ];
 
-/** What says which data statistics of an average are measured on, and where. */
+/** Flags for the data on which an average's statistics are measured. */
 const OF_AVERAGES = [
   ...['data', 'layout', 'target', 'ignore-columns', 'regression', 'classes', 'test-split'],
   ...['limit', 'workers', 'timeout-ms'],
@@ -122,7 +122,7 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
   return 0;
 }
 
-/** The average that the run keeps, with running statistics that are measured on its data. */
+/** The average that the run keeps, with running statistics measured on its data. */
 async function averagedWeights(
   flags: Flags,
   path: string,

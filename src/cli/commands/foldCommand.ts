@@ -20,7 +20,7 @@ export async function runFold(flags: Flags): Promise<number> {
   if (isSameFile(checkpoint!, path!)) {
     throw new UsageError({
       what: `--out ${path}`,
-      problem: 'is the checkpoint that is folded',
+      problem: 'is the checkpoint to fold',
       hint: '--out inference.ckpt',
     });
   }

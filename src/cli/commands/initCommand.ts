@@ -1,4 +1,4 @@
-// `syncbn init`: a model as JSON, to be changed by hand and trained with `--model net.json`.
+// `syncbn init`: writes a model as JSON, to be changed by hand and trained with `--model net.json`.
 
 import { dirname, relative, sep } from 'node:path';
 import { writeWhole } from '../../base/wholeFile.ts';
@@ -11,7 +11,7 @@ import type { Flags } from '../settings/flags.ts';
 import { refuseWithout } from '../settings/kindFlags.ts';
 import { refuseExisting } from '../settings/startingPoint.ts';
 
-/** From the folder of a program that uses the package. */
+/** Relative to the folder of a program that uses the package. */
 const SCHEMA = 'node_modules/syncbn/schema/model.schema.json';
 
 export async function runInit(flags: Flags, argument: string | undefined): Promise<number> {
@@ -29,7 +29,7 @@ export async function runInit(flags: Flags, argument: string | undefined): Promi
   return 0;
 }
 
-/** Where the schema is, seen from the file. */
+/** The path of the schema relative to the file. */
 function schemaFrom(out: string | undefined): string {
   const path = out === undefined ? SCHEMA : relative(dirname(out), SCHEMA).replaceAll(sep, '/');
   return path.startsWith('.') ? path : `./${path}`;

@@ -1,5 +1,5 @@
-// `syncbn inspect`: what a checkpoint holds: the model layer by layer, the settings, how far it is,
-// and which memory a run of it takes.
+// `syncbn inspect`: the contents of a checkpoint: the model layer by layer, the settings, its
+// progress, and the memory that a run of it takes.
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape, sizeOf } from '../../base/shape.ts';
@@ -49,7 +49,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   const saved = await readCheckpoint(path);
   const model = parseModel(saved.model, `the model of ${path}`);
   const graph = buildGraph(model, saved.data.inputShape);
-  // Nothing is imported here: what custom layers and those after them need stays unknown.
+  // Nothing is imported here, so the needs of custom layers and of those after them stay unknown.
   const modules = [...customModulesOf(model), ...lossModulesOf(savedLosses(saved.run))];
   const plan = modules.length === 0 ? planOf(saved, model) : undefined;
   const { countTrain } = countsOf(saved);
@@ -141,7 +141,7 @@ function show(
   // Too long for a table on a terminal of 80 columns.
   say(`weights ${paint('green', summary.weightsHash)}`);
   if (plan === undefined) {
-    say('Custom layers, whose code inspect does not run, are of:');
+    say('Custom layers, whose code inspect does not run, are from:');
     for (const module of summary.modules) say(`  ${module}`);
     return;
   }
@@ -151,7 +151,7 @@ function show(
   const samples = showBytes(dataBytesOf(plan.config));
   const { keptBytes, sparedBytes } = plan.workers[0]!.storage;
   say(`Memory of a run on 1 worker${how}: ${showBytes(arenaBytes)}${parked}, and`);
-  say(`${samples} of data beside it.`);
+  say(`${samples} of data outside it.`);
   say(`Activations that wait for backward take ${showBytes(keptBytes)} of the arena.`);
   say(`Backward derives ${showBytes(sparedBytes)} of others, which are not stored.`);
   say('Largest regions:');
@@ -165,14 +165,14 @@ function show(
   );
 }
 
-/** The samples that are shuffled among each other, where those are not all. */
+/** The samples that are shuffled among each other, if those are not all. */
 function windowRows({ window }: Checkpoint['run']): string[][] {
   if (window === undefined) return [];
   const { chunks, chunkSamples } = window;
   return [['window', `${chunks * chunkSamples} samples in ${chunks} chunks`]];
 }
 
-/** What wrote the checkpoint, and on which kernels its run computed. */
+/** What wrote the checkpoint, and which kernels its run used. */
 function writerRows(writer: WrittenBy | undefined): string[][] {
   if (writer === undefined) return [];
   const { library, node, engine, kernels, build } = writer;
@@ -182,7 +182,7 @@ function writerRows(writer: WrittenBy | undefined): string[][] {
   ];
 }
 
-/** How a full batch is cut: `32 of 3 to 4 samples`. */
+/** How a full batch is divided: `32 of 3 to 4 samples`. */
 function showGrains({ grains, config }: RunPlan): string {
   const { cut } = grains;
   const starts = Array.from({ length: cut.count + 1 }, (_, grain) =>
@@ -195,7 +195,8 @@ function showGrains({ grains, config }: RunPlan): string {
   return `${cut.count} of ${size} ${most === 1 ? 'sample' : 'samples'}${borders}`;
 }
 
-/** What each norm is, over how many values, and what --norm auto takes there and why. */
+/** For each norm, its kind, how many values it covers, and what --norm auto would choose and
+ * why. */
 function showNorms(choices: readonly NormExplanation[]): void {
   if (choices.length === 0) return;
   printTable(

@@ -1,5 +1,5 @@
-// `syncbn lr-find`: a learning-rate range test of a model on data, what follows from it, and a page
-// with the picture.
+// `syncbn lr-find`: a learning-rate range test of a model on data, its recommendation, and a page
+// with the curve.
 
 import { join } from 'node:path';
 import { BLOW_UP_FACTOR, type RangeAdvice, type RangePoint } from '../../doctor/rangeAdvice.ts';
@@ -57,7 +57,7 @@ function tellStep({ loss, smoothedLoss, ...rest }: RangePoint): void {
   screen.sayJson({ event: 'step', ...rest, ...losses });
 }
 
-/** JSON has no undefined: what is not known is null. */
+/** JSON has no undefined, so unknown values are null. */
 function plain(advice: RangeAdvice): object {
   return Object.fromEntries(Object.entries(advice).map(([name, rate]) => [name, rate ?? null]));
 }
@@ -69,11 +69,11 @@ function showRate(rate: number | undefined): string {
 function endOf({ points, advice }: RangeTest): string {
   const last = showRate(points.at(-1)?.learningRate);
   return advice.blowUp === undefined
-    ? `The loss did not blow up up to a learning rate of ${last}`
+    ? `The loss did not blow up at learning rates up to ${last}`
     : `The loss blew up, to more than ${BLOW_UP_FACTOR} times its lowest, at ${last}`;
 }
 
-/** What to take, best first. */
+/** Recommended flags, best first. */
 function adviceLines({ steepest, belowBlowUp }: RangeAdvice): readonly string[] {
   const flag = (rate: number): string => paint('green', `--lr ${showRate(rate)}`);
   return [
@@ -88,7 +88,7 @@ function adviceLines({ steepest, belowBlowUp }: RangeAdvice): readonly string[] 
 
 function sectionsOf(title: string, { points, advice }: RangeTest): readonly Section[] {
   const best = points.reduce((least, { smoothedLoss }) => Math.min(least, smoothedLoss), Infinity);
-  // What lies far above would flatten the rest.
+  // Much larger values would flatten the rest of the curve.
   const most = Math.max(BLOW_UP_FACTOR * best, points[0]!.smoothedLoss);
   const curve = (name: string, lossOf: (point: RangePoint) => number) => ({
     name,
@@ -113,8 +113,8 @@ function sectionsOf(title: string, { points, advice }: RangeTest): readonly Sect
     { name: 'lowest loss', value: showRate(advice.lowest) },
   ];
   const caption =
-    'One training whose rate rises by the same factor in each step (Smith 2017). Rates where the ' +
-    'smoothed loss falls fastest are good; those near the blow-up are too high.';
+    'One training with a rate that rises by the same factor in each step (Smith 2017). Rates at ' +
+    'which the smoothed loss falls fastest are good; those near the blow-up are too high.';
   return [
     { heading: 'Learning rates', blocks: [{ kind: 'figures', figures }] },
     { heading: 'Loss by learning rate', blocks: [{ kind: 'plot', svg, caption }] },

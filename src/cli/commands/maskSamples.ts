@@ -1,4 +1,4 @@
-// The test samples whose masks a report shows: taken before the trainer has all data to itself,
+// The test samples whose masks a report shows: copied before the trainer takes over all data,
 // predicted at the end of the run.
 
 import { NO_CLASS } from '../../base/noClass.ts';
@@ -15,14 +15,14 @@ export interface MaskSamples {
   readonly height: number;
   readonly width: number;
   readonly channels: number;
-  /** Which of the test samples. */
+  /** Their indexes in the test split. */
   readonly indices: Int32Array;
   readonly inputs: Uint8Array | Float32Array;
   readonly masks: Int32Array;
 }
 
-/** Some test samples, evenly spread; undefined where masks do not lie over images, and of data that
- * is read in chunks. */
+/** Some test samples, evenly spread; undefined if masks do not match images, and for chunked
+ * data. */
 export function maskSamplesOf(data: TrainingData): MaskSamples | undefined {
   if (isChunked(data)) return undefined;
   const { task, inputShape, test, shift } = data;
@@ -43,7 +43,7 @@ export function maskSamplesOf(data: TrainingData): MaskSamples | undefined {
   };
 }
 
-/** What a trainer makes of the samples. All processes have to ask for it. */
+/** Predicts the samples' masks. All processes must call it. */
 export async function predictMasks(trainer: Trainer, samples: MaskSamples): Promise<MaskPictures> {
   const { classes, height, width, channels, indices, inputs, masks } = samples;
   const outputs = await trainer.predict(inputs);
@@ -64,8 +64,8 @@ export async function predictMasks(trainer: Trainer, samples: MaskSamples): Prom
   return { classes, pictures };
 }
 
-/** Bytes as they are, floats from the least to the largest; of images that have no three channels
- * the first one, in gray. */
+/** Bytes stay unchanged, floats are scaled to their range. Images without three channels show their
+ * first channel in gray. */
 function toRgb(values: Uint8Array | Float32Array, channels: number): Uint8Array {
   const isByte = values instanceof Uint8Array;
   let least = isByte ? 0 : Number.POSITIVE_INFINITY;

@@ -1,5 +1,6 @@
-// A model in numbers, for `syncbn summary`: what each layer makes and costs, and what a step takes:
-// memory by the plan of its arena, and exchanges by the plans of replicas that are workers apart.
+// A model in numbers, for `syncbn summary`: output and cost of each layer, and what a step takes:
+// memory according to the plan of its arena, and exchanges according to plans with each replica in
+// a separate process.
 
 import { type Shape, sizeOf } from '../../base/shape.ts';
 import { MAX_ARENA_BYTES, type Region } from '../../memory/layout.ts';
@@ -27,35 +28,34 @@ export interface LayerSummary {
   readonly outputShape: Shape;
   readonly parameters: number;
   readonly buffers: number;
-  /** Of a sample, forward. */
+  /** Per sample, forward. */
   readonly multiplyAdds: number;
-  /** 0 where it does not normalize. */
+  /** 0 if it does not normalize. */
   readonly normChannels: number;
 }
 
-/** Bytes of the arena of a run on one worker, without a dataset: by what they are for. */
+/** Bytes of the arena of a run on one worker, without a dataset, by purpose. */
 export interface MemorySummary {
   readonly total: number;
   /** Outputs of layers and their gradients. */
   readonly activations: number;
-  /** Of the activations, what waits for backward when the loss runs. */
+  /** The activations kept for backward while the loss runs. */
   readonly keptForBackward: number;
-  /** What would wait besides if backward did not derive it from what does. */
+  /** Additional activations that would be kept if backward did not derive them. */
   readonly derivedInBackward: number;
   readonly parametersAndBuffers: number;
-  /** With the partial sums that they are folded from. */
+  /** Including the partial sums that they are folded from. */
   readonly gradients: number;
   readonly optimizerState: number;
-  /** Workspace of layers, the batch, control. */
+  /** Layer workspace, the batch, control words. */
   readonly rest: number;
-  /** Whether an arena can be so large. */
+  /** Whether an arena can be this large. */
   readonly fits: boolean;
-  /** The fewest micro-batches with which it fits where it does not, and what these take; null where
-   * none do. */
+  /** If it does not fit, the fewest micro-batches that do, and their memory; null if none do. */
   readonly fitting: RunMemory | null;
 }
 
-/** What a worker exchanges in a step where each replica is one, in a process of its own. */
+/** What a worker exchanges in a step if each replica is a worker in a separate process. */
 export interface ExchangeSummary {
   readonly statistics: number;
   readonly gradients: number;
@@ -72,7 +72,7 @@ export interface ModelSummary {
   readonly buffers: number;
   readonly normLayers: number;
   readonly normChannels: number;
-  /** Of a sample, forward; and forward and backward where all parameters train. */
+  /** Per sample: forward; and forward and backward if all parameters train. */
   readonly multiplyAdds: number;
   readonly flopsForward: number;
   readonly flopsForwardBackward: number;
@@ -145,8 +145,8 @@ function elementsOf(tensors: readonly { readonly shape: Shape }[]): number {
   return tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
-/** A run of the model with a dataset of one batch: that of the checkpoint, or one as train would
- * start it. */
+/** A run of the model with a dataset of one batch: the checkpoint's, or one that train would
+ * start. */
 function configFor(
   { model, saved, batch, replicas }: AskedModel,
   inputShape: Shape,
@@ -229,7 +229,7 @@ function memoryParts({ config, layout, regions, workers }: RunPlan): MemorySumma
   };
 }
 
-/** As the first of them sees it. With more replicas than grains, there is a grain for each. */
+/** For the first of them. With more replicas than grains, there is one grain per replica. */
 function exchangesOf(config: RunConfig): ExchangeSummary {
   const { replicas, globalBatch } = config;
   const grains = Math.max(config.grains ?? defaultGrains(globalBatch), replicas);

@@ -1,4 +1,4 @@
-// `syncbn models`: the models by name, each with what it is published for and its parameters.
+// `syncbn models`: the models by name, with their original purpose and parameter counts.
 
 import { showShape } from '../../base/shape.ts';
 import { MODEL_NAMES, modelCard, namedModel } from '../../nn/models/models.ts';

@@ -1,5 +1,6 @@
 // `syncbn doctor --mpi`: what a run of several processes would find: the library, its launcher, the
-// cores of each process, how long exchanges take, and whether processes compute the bits of one.
+// cores of each process, how long exchanges take, and whether the bits are those of a single
+// process.
 
 import { synthetic } from '../../data/named/synthetic.ts';
 import { namedModel } from '../../nn/models/models.ts';
@@ -40,7 +41,7 @@ export async function runMpiDoctor(flags: Flags): Promise<number> {
   return isSame ? 0 : EXIT_FAILED;
 }
 
-/** The weights after a short training: with the others, or alone in each process. */
+/** The weights after a short training: with the others, or separately in each process. */
 async function hashOf(network: Network | undefined): Promise<string> {
   const data = synthetic({ train: 64, test: 8, shape: [8, 8, 3], classes: 4, seed: 1 });
   const options: TrainerOptions = {
@@ -73,7 +74,7 @@ function show(network: MpiNetwork, times: readonly ExchangeTimes[], isSame: bool
       cores: `${cores} of ${coresOfHost}`,
     })),
   );
-  say('An exchange of all processes with each other, as each synchronized norm makes one:');
+  say('Exchanges between all processes, as in each synchronized norm:');
   printTable(
     times.map(({ sizeBytes, mean, p50, p99 }) => ({
       bytes: `${sizeBytes}`,
@@ -82,6 +83,6 @@ function show(network: MpiNetwork, times: readonly ExchangeTimes[], isSame: bool
       p99: p99.toFixed(1),
     })),
   );
-  say(isSame ? 'Bits: those of one process.' : 'Bits: NOT those of one process.');
+  say(isSame ? 'Bits: the same as in one process.' : 'Bits: NOT the same as in one process.');
   for (const notice of notices) say(notice);
 }

@@ -1,4 +1,4 @@
-// A run as its observers see it: what it is, and what they are told of it.
+// A run as its observers see it: its description, and the calls that they receive.
 
 import { isNorm, normName, normsOf } from '../../nn/convert/normLeaf.ts';
 import { type LayerSpec, leafPaths, leavesOf } from '../../nn/specs/spec.ts';
@@ -14,13 +14,13 @@ export interface ObservedRun {
 }
 
 export interface Observer {
-  /** Takes a look at the run, which has trained for so many seconds. */
+  /** Observes the run after this many seconds of training. */
   look(progress: Progress, seconds: number): void;
-  /** Writes what is left to write, and tells of it. */
+  /** Writes what is left to write, and reports it. */
   end(state: RunState): Promise<void>;
 }
 
-/** What is known before the first step. */
+/** Facts that are known before the first step. */
 export function factsOf({ trainer, start }: ObservedRun): RunFacts {
   const { config } = trainer;
   const { optimizer, schedule } = config;
@@ -48,7 +48,7 @@ export function factsOf({ trainer, start }: ObservedRun): RunFacts {
   };
 }
 
-/** One name where all norms are alike, else each with its place. */
+/** A single name if all norms are equal, otherwise each with its path. */
 function showNorms(model: LayerSpec): string {
   const kinds = normsOf(model);
   if (kinds.length < 2) return kinds[0] ?? 'none';

@@ -1,5 +1,5 @@
-// What looks at a run whenever the command tells progress: the report, and TensorBoard's event
-// file. Each is loaded only where it is asked for.
+// What observes a run whenever the command reports progress: the report, and TensorBoard's event
+// file. Each is loaded only on request.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { RunState } from '../../report/history.ts';

@@ -1,4 +1,4 @@
-// `syncbn pack`: a folder of photos, by class or with masks, as a set that is trained on.
+// `syncbn pack`: packs a folder of photos, by class or with masks, into a set for training.
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';

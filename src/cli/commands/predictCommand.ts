@@ -54,18 +54,18 @@ export async function runPredict(flags: Flags): Promise<number> {
   return cleaningUp(run, () => model.close());
 }
 
-/** Throws a {@link UsageError} for a file that would be written over what is read. */
+/** Throws a {@link UsageError} if the output would overwrite an input file. */
 function checkSeparate(flags: Flags, out: string): void {
   const data = flags.text('data');
   if (data === undefined || !isSameFile(out, data)) return;
   throw new UsageError({
     what: `--out ${out}`,
     problem: `would write over the data of --data ${data}`,
-    hint: 'a file of its own',
+    hint: 'a separate file',
   });
 }
 
-/** Inputs as the model's arena holds them. */
+/** Inputs in the form that the model's arena holds. */
 async function inputsFrom(
   flags: Flags,
   data: DatasetDescription,
@@ -79,7 +79,7 @@ async function inputsFrom(
   return matchingInputs(data, await dataFrom(flags, data), split ?? 'test');
 }
 
-/** An array [n, ...inputShape]; the last axis may be missing where it is 1. */
+/** An array [n, ...inputShape]; the last axis may be missing if it is 1. */
 function fromArray(
   path: string,
   { shape, values }: NpyArray,
@@ -102,7 +102,7 @@ function fromArray(
 
 type Writer = (task: Task, outputs: Float32Array) => Uint8Array | string;
 
-/** What makes the file, by its name. */
+/** The writer of a file, by its name. */
 function writerOf(path: string): Writer {
   if (path.endsWith('.csv')) return csvOf;
   if (path.endsWith('.npy')) return npyOf;
@@ -124,10 +124,10 @@ function npyOf(task: Task, outputs: Float32Array): Uint8Array {
   return npyBytes([outputs.length / outputSizeOf(task), ...shape], outputs);
 }
 
-/** As many digits as tell float32 numbers apart. */
+/** Enough digits to distinguish all float32 numbers. */
 const DIGITS = 9;
 
-/** A row for each sample: of a classification the class with the largest output, and all
+/** One row per sample: for a classification, the class with the largest output, then all
  * outputs. */
 function csvOf(task: Task, outputs: Float32Array): string {
   const size = outputSizeOf(task);

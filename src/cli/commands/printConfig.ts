@@ -1,4 +1,5 @@
-// `--print-config`: the settings of a command line as a settings file has them. Runs nothing.
+// `--print-config`: prints the settings of a command line in the form of a settings file. Runs
+// nothing.
 
 import { prettyJson } from '../output/prettyJson.ts';
 import { screen } from '../output/screen.ts';
@@ -6,7 +7,7 @@ import { type Config, configValue, NOT_IN_FILES } from '../settings/configFile.t
 import type { Flags } from '../settings/flags.ts';
 import { type FlagGroup, flagsOf } from '../settings/flagText.ts';
 
-/** Prints the settings of a command as they were given, with those that follow from them. */
+/** Prints a command's given settings, and those that follow from them. */
 export function printConfig(groups: readonly FlagGroup[], flags: Flags, resolved: Config): number {
   const all: Config = { ...resolved, ...givenFlags(groups, flags) };
   // In the order of the help.

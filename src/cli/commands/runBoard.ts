@@ -1,4 +1,4 @@
-// TensorBoard's event file of a run: settings as a text, and what the report has as curves.
+// TensorBoard's event file of a run: settings as text, and the curves of the report.
 
 import { openTensorBoard } from '../../report/board/tensorBoard.ts';
 import type { RunFacts } from '../../report/history.ts';
@@ -19,7 +19,9 @@ export async function startBoard(
   const board = await openTensorBoard(folder, {
     step: trainer.step,
     onTrouble: (reason) =>
-      warn(`syncbn: ${flag} cannot be written (${reason}); the run goes on, its records wait.`),
+      warn(
+        `syncbn: ${flag} cannot be written (${reason}); the run continues, and its records wait.`,
+      ),
   });
   board.text('settings', settingsTable(factsOf(run)));
   return {

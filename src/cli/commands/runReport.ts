@@ -1,6 +1,6 @@
-// The report of a run: a file at its end, a page that changes while it trains, or both. Looks at
-// the trainer whenever the command tells progress. Loaded only where one is asked for: what draws
-// takes longer to load than all the rest.
+// The report of a run: a file at its end, a live page during training, or both. Reads the trainer
+// whenever the command reports progress. Loaded only on request, since the plotting code takes
+// longer to load than everything else.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { RunHistory } from '../../report/history.ts';

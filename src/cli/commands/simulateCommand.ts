@@ -1,5 +1,5 @@
-// `syncbn simulate`: what a job on many devices would do. Time is predicted by a model; numerics,
-// where asked for, and what this machine measures are real, and the output says which is which.
+// `syncbn simulate`: what a job on many devices would do. A model predicts times. Numerics, if
+// requested, and measurements of this machine are real, and the output says which is which.
 
 import { availableParallelism } from 'node:os';
 import { UsageError } from '../../base/errors.ts';
@@ -36,7 +36,7 @@ import { runSimulateHosts } from './simulateHosts.ts';
 import { showSimulation } from './simulateTables.ts';
 
 const DEFAULT_REPLICAS = 8;
-/** The curve over batches is for this many devices, or the most that were asked for. */
+/** The curve over batches is for this many devices, or the most that were requested. */
 const CURVE_DEVICES = 8;
 
 export async function runSimulate(flags: Flags): Promise<number> {
@@ -82,7 +82,7 @@ export async function runSimulate(flags: Flags): Promise<number> {
   return 0;
 }
 
-/** Flags that mean nothing without another one. */
+/** Flags that only have a meaning together with another one. */
 function checkTogether(flags: Flags, isMeasured: boolean): void {
   const pairs: readonly (readonly [flag: string, needed: string, isThere: boolean])[] = [
     ['rounds', '--measure', isMeasured],

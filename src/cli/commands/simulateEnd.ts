@@ -1,4 +1,4 @@
-// How a simulation ends: it is told, as events or as tables, and its folder is filled.
+// The end of a simulation: prints events or tables, and writes its folder.
 
 import { type OutFile, writeFiles } from '../output/outFolder.ts';
 import { say, screen } from '../output/screen.ts';
@@ -19,5 +19,5 @@ export async function endSimulation(
   else of.show();
   if (out === undefined) return;
   await writeFiles(out, of.files());
-  if (!isJson) say(`Written to ${out}: report.html and what it shows.`);
+  if (!isJson) say(`Written to ${out}: report.html and its data.`);
 }

@@ -1,5 +1,5 @@
-// `syncbn simulate --hosts`: a step of this library on several hosts. What a host computes is
-// measured here, what hosts exchange is predicted.
+// `syncbn simulate --hosts`: a step of this library on several hosts. A host's computation is
+// measured here, exchanges between hosts are predicted.
 
 import { availableParallelism } from 'node:os';
 import { showShape } from '../../base/shape.ts';
@@ -32,7 +32,7 @@ import { showMs, showNumber, showPercent } from './simulateTables.ts';
 export async function runSimulateHosts(flags: Flags): Promise<number> {
   const out = flags.text('out');
   const net = await netFrom(flags, 'measured');
-  // One host is what all others are compared with.
+  // All others are compared with a single host.
   const counts = [...new Set([1, ...countsFrom(flags, 'hosts')!])];
   const globalBatch = globalBatchFrom(flags);
   const { link, fit } = linkFrom(flags);
@@ -70,10 +70,10 @@ function show({ network, globalBatch, link, fit, predictions }: HostsSimulation)
   say(`${network.name}, ${showShape(network.inputShape)}: ${parameters} parameters, \
 ${normLayers} norms, synchronized`);
   const workers = [...new Set(predictions.map((step) => step.workers))];
-  say(`a global batch of ${globalBatch}; ${workers.join(' to ')} workers a host`);
+  say(`a global batch of ${globalBatch}; ${workers.join(' to ')} workers per host`);
   say(`link ${link.name}: ${showNumber(link.latencyUs)} us, ${speed}`);
   if (fit !== undefined) {
-    say(paint('bold', '\nReal: the exchanges that the doctor has measured, and the link'));
+    say(paint('bold', '\nReal: the exchanges that the doctor measured, and the link'));
     printTable(
       fit.points.map(({ sizeBytes, measuredUs, fittedUs, error }) => ({
         bytes: `${sizeBytes}`,

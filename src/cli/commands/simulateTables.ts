@@ -1,4 +1,4 @@
-// What a simulation looks like on a terminal: tables, each headed by whether it is simulated or
+// A simulation on the terminal: tables, each with a heading that says whether it is simulated or
 // real.
 
 import { showShape } from '../../base/shape.ts';
@@ -16,7 +16,7 @@ export function showSimulation(simulation: Simulation): void {
   const { job, share, predictions, machine, numerics, reports } = simulation;
   if (machine !== undefined) showMachine(machine);
   say(jobLines(job));
-  say(paint('bold', '\nSimulated: a step in ms, and what SyncBN does to it'));
+  say(paint('bold', '\nSimulated: a step in ms, and the effect of SyncBN'));
   printTable(predictions.map(stepRow));
   say(paint('bold', 'Simulated: ms of compute + statistics + gradients'));
   printTable(predictions.map(partsRow));
@@ -26,7 +26,7 @@ export function showSimulation(simulation: Simulation): void {
   if (reports !== undefined) showReports(reports);
 }
 
-/** What is simulated, and by which figures. */
+/** What is simulated, and with which figures. */
 export function jobLines(job: Job): string {
   const { network, device, cluster, replicaBatch, algorithm, statistics, groupSize } = job;
   const { macsForward, parameters, normLayers } = totalsOf(network);
@@ -39,8 +39,8 @@ export function jobLines(job: Job): string {
   return [
     `${network.name}, ${showShape(network.inputShape)}: ${gmacs}, ${parameters} parameters, \
 ${normLayers} norms`,
-    `${device.name}, ${replicaBatch} samples a device: ${attained} of ${peak} TFLOP/s, \
-${memory} GB/s, ${showNumber(device.callUs)} us a call`,
+    `${device.name}, ${replicaBatch} samples per device: ${attained} of ${peak} TFLOP/s, \
+${memory} GB/s, ${showNumber(device.callUs)} us per call`,
     `nodes of ${devicesPerNode}: ${linkText(intra)} within,`,
     `${cards} x ${linkText(inter)} between; ${algorithm} collectives`,
     `statistics of ${who}, ${statistics}`,
@@ -97,7 +97,7 @@ function showMachine({ replicaBatch, measurements, checks }: MeasuredMachine): v
       ['1 worker, local norms', `${showMs(oneLocal)} ms a step`],
       ['the same at half the batch', `${showMs(oneLocalHalf)} ms a step`],
       ['1 replica alone', `${showMs(alone)} ms a step`],
-      ['beside another such run', `${showMs(together)} ms a step`],
+      ['during another such run', `${showMs(together)} ms a step`],
       ['slower of two over their mean', `x${probe.stragglers.toFixed(3)}`],
       ['barrier of 2', `${showNumber(probe.barrierUs)} us`],
       ['all-reduce of the gradients', `${showNumber(probe.allReduceUs)} us`],
@@ -129,7 +129,7 @@ function showNumerics(numerics: Numerics): void {
   );
   say(`Weights differ by ${showPercent(numerics.weightDifference)} after the last step.`);
   if (divergence.length === 0) return;
-  say('Shards beside the global batch in the last step, the furthest replica of a layer:');
+  say('Shards against the global batch in the last step: the furthest replica of each layer:');
   const worst = divergence.toSorted((a, b) => b.meanShift - a.meanShift).slice(0, LAYERS_SHOWN);
   printTable(
     worst.map(({ layer, meanShift, varianceFactor }) => ({
@@ -143,7 +143,7 @@ function showNumerics(numerics: Numerics): void {
 const LAYERS_SHOWN = 5;
 
 function showReports(reports: readonly ReportCheck[]): void {
-  say(paint('bold', 'Published, and what the model says (see docs/simulate.md)'));
+  say(paint('bold', 'Published figures, and the predictions of the model (see docs/simulate.md)'));
   printTable(
     reports.map(({ question, reported, predicted, ratio, unit }) => ({
       question,
@@ -152,7 +152,7 @@ function showReports(reports: readonly ReportCheck[]): void {
       ratio: ratio.toFixed(2),
     })),
   );
-  say('Ratio: predicted / reported. Of times what is added: 1.3 beside 1.2 is 1.50.');
+  say('Ratio: predicted / reported. For times, only the addition counts: 1.3 versus 1.2 is 1.50.');
 }
 
 function showIn(value: number, unit: ReportCheck['unit']): string {

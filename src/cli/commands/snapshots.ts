@@ -1,7 +1,7 @@
-// What a supervised run of several processes keeps so that a death costs little: each process
-// writes its state to memory every so many steps, in two files by turns, and after a death the
-// newest state that any survivor holds is where all go on. All states of one step are the same, so
-// any one will do.
+// What a supervised run of several processes keeps so that a death costs little. Each process
+// regularly writes its state to memory, alternating between two files. After a death, all continue
+// from the newest state that any survivor holds. All states of one step are equal, so any one will
+// do.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -13,16 +13,16 @@ import { gatherJson, type Network } from '../../runtime/network.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import { SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
 
-/** Snapshots are so far apart that they cost about a percent: each stops the steps for some
- * milliseconds. */
+/** Each snapshot stops the steps for some milliseconds. At this interval, that costs about a
+ * percent. */
 const INTERVAL_MS = 1500;
-/** Until it is known how long a step takes. */
+/** Used until the time per step is known. */
 const FIRST_INTERVAL_STEPS = 20;
 
 const folderOf = (): string | undefined =>
   process.env[SNAPSHOTS_VARIABLE] === undefined ? undefined : process.env[SUPERVISED_VARIABLE];
 
-/** The newest state that any process holds, for all of them; undefined where none does. */
+/** The newest state that any process holds, for all of them; undefined if there is none. */
 export async function newestSnapshot(network: Network): Promise<Uint8Array | undefined> {
   const folder = folderOf();
   if (folder === undefined) return undefined;
@@ -41,7 +41,7 @@ interface Held {
   readonly step: number;
 }
 
-/** The newest whole snapshot in a folder: of any process of this host. */
+/** The newest complete snapshot in a folder, from any process on this host. */
 async function newestIn(folder: string): Promise<Held | undefined> {
   let names: readonly string[];
   try {
@@ -58,7 +58,7 @@ async function newestIn(folder: string): Promise<Held | undefined> {
         newest = { path, step: counters.step };
       }
     } catch {
-      // Its process died while it wrote: the one before is whole.
+      // The process died while it wrote: the previous snapshot is complete.
     }
   }
   return newest;
@@ -66,11 +66,11 @@ async function newestIn(folder: string): Promise<Held | undefined> {
 
 /** Writes the snapshots of one process. */
 export interface SnapshotWriter {
-  /** Steps between two snapshots; `Infinity` where none are kept. */
+  /** Steps between two snapshots; `Infinity` if none are kept. */
   readonly interval: number;
-  /** Writes the state as it is. `msPerStep` is the same in all processes. */
+  /** Writes the current state. `msPerStep` is the same in all processes. */
   write(msPerStep: number): Promise<void>;
-  /** Removes this process's files: the run is over. */
+  /** Removes this process's files when the run is over. */
   release(): void;
 }
 

@@ -1,5 +1,5 @@
 // `syncbn train --processes n` and `--nodes a,b`: builds the launcher's command line, runs it, and,
-// where restarts are allowed, starts what is left again from the newest state that any process
+// if restarts are allowed, restarts the remaining processes from the newest state that any of them
 // holds.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -19,18 +19,18 @@ import { catchSignals, SIGNAL_CODES, type Signal, stoppedBy } from '../process/s
 import { endProcesses, hasFailed, rankOf, SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
 import { hostsIn, type Spread, withoutSpread } from '../settings/spreadFlags.ts';
 
-/** Where memory is a file. */
+/** The file system in memory. */
 const SHARED_MEMORY = '/dev/shm';
-/** What is kept of what the launcher prints, to read its end from. */
+/** How much launcher output is kept, to find out how it ended. */
 const KEPT_CHARACTERS = 16_384;
-/** What the processes say when they have stopped after a step: launchers lose exit codes. */
+/** The message of processes that have stopped after a step, since launchers lose exit codes. */
 const STOPPED = stoppedBy('SIGUSR1');
-/** How long a launcher may take to end when it is asked to, before it is made to. */
+/** How long a launcher may take to end on request before it is killed. */
 const LAUNCHER_GRACE_MS = 20_000;
-/** How long removing files on other hosts may take: one of them may be gone. */
+/** Time limit for removing files on other hosts, since one of them may be gone. */
 const CLEAN_UP_MS = 10_000;
 
-/** Runs `train` in several processes; gives the exit code. `words` is its own command line. */
+/** Runs `train` in several processes; returns the exit code. `words` is its own command line. */
 export async function runSpread(spread: Spread, words: readonly string[]): Promise<number> {
   const launcher = findLauncher();
   const folder = join(
@@ -97,7 +97,7 @@ async function supervise(
     }
     const isOver = code === 0 || code === EXIT_USAGE || caught !== undefined;
     if (isOver || hasFailed(folder)) return code;
-    const what = end?.what ?? `the launcher ended with exit code ${code}`;
+    const what = end?.what ?? `the launcher exited with code ${code}`;
     if (restarts === spread.maxRestarts) {
       warn(`syncbn: ${what}${spread.maxRestarts > 0 ? '; no restarts are left' : ''}.`);
       return code;
@@ -112,8 +112,7 @@ async function supervise(
   }
 }
 
-/** Removes what processes have left in the memory of other hosts, as far as these can be
- * reached. */
+/** Removes files that processes have left in the memory of other hosts, if those can be reached. */
 async function cleanUp([mpirun, ...args]: readonly string[]): Promise<void> {
   const child = spawn(mpirun!, args, { stdio: 'ignore', timeout: CLEAN_UP_MS });
   await new Promise((resolve) => child.once('close', resolve).once('error', resolve));
@@ -121,7 +120,7 @@ async function cleanUp([mpirun, ...args]: readonly string[]): Promise<void> {
 
 interface Ended {
   readonly code: number;
-  /** What the user has stopped it with. */
+  /** The signal that the user has stopped it with. */
   readonly caught: Signal | undefined;
   /** Whether the user has asked to read the hosts again. */
   readonly isRegrouped: boolean;
@@ -130,13 +129,13 @@ interface Ended {
 
 function runOnce([mpirun, ...args]: readonly string[], { hostfile }: Spread): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    // A group of its own: the terminal's Ctrl-C comes here alone.
+    // A separate process group, so that only this process gets the terminal's Ctrl-C.
     const child = spawn(mpirun!, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let printed = '';
     let isRegrouped = false;
     const regroup = (): void => {
       if (hostfile === undefined) {
-        warn('syncbn: SIGUSR2 reads --hostfile again, which this run does not have.');
+        warn('syncbn: SIGUSR2 rereads --hostfile, but this run has none.');
         return;
       }
       isRegrouped = true;
@@ -168,7 +167,7 @@ function runOnce([mpirun, ...args]: readonly string[], { hostfile }: Spread): Pr
   });
 }
 
-/** The processes stop after their step and save; a launcher that hangs is made to end. */
+/** The processes stop after their step and save; a launcher that hangs is killed. */
 function endLauncher(child: ChildProcess): void {
   child.kill('SIGUSR1');
   setTimeout(() => child.kill('SIGTERM'), LAUNCHER_GRACE_MS).unref();
@@ -180,13 +179,13 @@ function findLauncher(): FoundMpirun {
   const found = findMpirun(mpirunCandidates());
   if (found !== undefined) return found;
   throw new UsageError({
-    what: given ? `SYNCBN_MPIRUN=${given}` : 'a launcher of MPI',
+    what: given ? `SYNCBN_MPIRUN=${given}` : 'an MPI launcher',
     problem: 'was not found',
     hint: 'installing Open MPI or MPICH, or SYNCBN_MPIRUN=/path/to/mpirun',
   });
 }
 
-/** A word as a shell reads it. */
+/** A word quoted for a shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

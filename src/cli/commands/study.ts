@@ -1,6 +1,5 @@
-// What `syncbn experiment` and `syncbn sweep` have in common: does the runs that are not done yet,
-// shows how far they are, and writes and shows what they say. Ctrl-C stops them in good order; the
-// same command goes on.
+// The common part of `syncbn experiment` and `syncbn sweep`: runs what is missing, shows progress,
+// and writes and shows the results. Ctrl-C stops cleanly; the same command continues.
 
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +35,7 @@ export interface Study {
   readonly options: ExperimentOptions;
   /** How many runs are planned. */
   readonly runs: number;
-  /** What claims and pictures are about; undefined where the experiment's title says it. */
+  /** What claims and pictures are about; undefined if the experiment's title says it. */
   readonly subject: string | undefined;
   /** Where results and report go. */
   readonly folder: string;
@@ -48,7 +47,7 @@ export interface Study {
   readonly openData: (settings: PlainRecord, notice: (text: string) => void) => Promise<Dataset>;
 }
 
-/** Does the runs and returns the exit code. */
+/** Runs everything and returns the exit code. */
 export async function runStudy(study: Study): Promise<number> {
   const { experiment, options, folder, workers, jobs, subject } = study;
   await prepareFolder(folder);
@@ -108,13 +107,13 @@ function trainSeconds(results: readonly RunResult[]): number {
   return results.reduce((sum, { timings }) => sum + (timings.trainMs ?? 0), 0) / MS_PER_S;
 }
 
-/** How a command tells what happens. */
+/** How a command reports what happens. */
 interface Show {
   notice(text: string): void;
   begin(): void;
   progress(progress: ExperimentProgress): void;
   endProgress(): void;
-  /** Before the files are written: their failure must not hide what was found. */
+  /** Called before the files are written, so that a failure to write does not hide the results. */
   results(outcome: Outcome, analysis: Analysis): void;
   end(outcome: Outcome, analysis: Analysis, folder: string): void;
 }
@@ -128,7 +127,7 @@ function jsonShow({ name, hypothesis }: Experiment): Show {
     notice: (text) => tell('notice', { text }),
     begin: () => tell('experiment', { experiment: name, hypothesis }),
     progress(progress) {
-      // An event for each run that is over; shares in between are for eyes.
+      // One event for each run that has ended; progress in between is only for display.
       if (progress.done === done) return;
       done = progress.done;
       const { secondsLeft } = progress;
@@ -152,7 +151,7 @@ function terminalShow({ title, hypothesis }: Experiment, runs: number): Show {
     notice: say,
     begin() {
       say(`${paint('bold', title)}\nExpected: ${hypothesis}`);
-      say(`${runs} runs; Ctrl-C stops, the same command goes on.`);
+      say(`${runs} runs; Ctrl-C stops, and the same command continues.`);
     },
     progress(progress) {
       const fields = barFields(progress);
@@ -189,10 +188,10 @@ function showResults({ results }: Outcome, { tables, verdicts }: Analysis): void
 function showEnd(outcome: Outcome, _analysis: Analysis, folder: string): void {
   const { results, runs, found, isStopped, seconds } = outcome;
   if (results.length === 0) {
-    say('Stopped before the first run was over; nothing is kept.');
+    say('Stopped before the first run ended; nothing was saved.');
     return;
   }
   const count = `${results.length} of ${runs} runs${found === 0 ? '' : `, ${found} found done`}`;
   say(`\n${count}, ${showSeconds(seconds)}. Written to ${join(folder, 'report.html')}.`);
-  if (isStopped) say('Stopped; the same command does the runs that are missing.');
+  if (isStopped) say('Stopped; the same command does the remaining runs.');
 }

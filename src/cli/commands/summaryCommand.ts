@@ -8,9 +8,9 @@ import { askedModel } from '../settings/askedModel.ts';
 import type { Flags } from '../settings/flags.ts';
 import { type LayerSummary, type ModelSummary, summarize } from './modelSummary.ts';
 
-/** Of the borders of a table with five columns, and what stands between their cells. */
+/** The borders of a table with five columns, and the separators of their cells. */
 const FRAME = 16;
-/** A layer's place is not cut to less. */
+/** A layer's path is not cut to less. */
 const MIN_PATH = 16;
 const GAP = '...';
 
@@ -42,14 +42,14 @@ function layerRows(
   return rows.map((row, i) => ({ layer: labelOf(layers[i]!, Math.max(room, MIN_PATH)), ...row }));
 }
 
-/** Where a layer stands, with its kind unless the last name says it, in so many columns. */
+/** A layer's path, with its kind unless the last name contains it, in this many columns. */
 function labelOf({ path, kind }: LayerSummary, width: number): string {
   const isSaid = path === kind || path.endsWith(`.${kind}`);
   const end = isSaid ? '' : ` ${kind}`;
   return `${cutMiddle(path, Math.max(width - end.length, MIN_PATH))}${end}`;
 }
 
-/** A path without its middle where it is too long: the names at its end tell layers apart. */
+/** Cuts the middle of a path that is too long: the names at its end distinguish layers. */
 function cutMiddle(path: string, width: number): string {
   if (path.length <= width) return path;
   const [first, ...names] = path.split('.');
@@ -72,7 +72,7 @@ function totalRows(summary: ModelSummary): readonly (readonly [string, string])[
     ['parameters frozen', `${parameters.frozen}`],
     ['buffers', `${summary.buffers}`],
     ['norms', `${summary.normLayers}, ${summary.normChannels} channels`],
-    ['multiply-adds', `${showCount(summary.multiplyAdds)} a sample, forward`],
+    ['multiply-adds', `${showCount(summary.multiplyAdds)} per sample, forward`],
     ['FLOP', `${showCount(summary.flopsForward)} forward, ${backwardText(summary)}`],
     [`memory, batch ${batch}`, `${showBytes(memory.total)} on 1 worker${tooLarge}`],
     ...(fitting === null
@@ -100,7 +100,7 @@ function totalRows(summary: ModelSummary): readonly (readonly [string, string])[
   ];
 }
 
-/** Where something is frozen, backward leaves out what no gradient needs. */
+/** With frozen parameters, backward skips what no gradient needs. */
 function backwardText({ parameters, flopsForwardBackward }: ModelSummary): string {
   const least = parameters.frozen > 0 ? 'at most ' : '';
   return `${least}${showCount(flopsForwardBackward)} with backward`;
@@ -108,10 +108,10 @@ function backwardText({ parameters, flopsForwardBackward }: ModelSummary): strin
 
 function exchangesText({ replicas, exchanges }: ModelSummary): string {
   if (replicas === 1) return 'none';
-  return `${exchanges.statistics + exchanges.gradients} a step, each worker a process`;
+  return `${exchanges.statistics + exchanges.gradients} per step, each worker a process`;
 }
 
-/** A number for people: `41.6 M`. */
+/** A number for display: `41.6 M`. */
 function showCount(count: number): string {
   for (const [unit, size] of [
     ['T', 1e12],

@@ -1,6 +1,6 @@
-// `syncbn sweep`: crosses values of the flags of `train` and has all runs done, as the experiments
-// have theirs: results survive a kill, and the same command goes on. Every run is checked before
-// the first is done; combinations whose norms would have single values are left out and named.
+// `syncbn sweep`: crosses values of the flags of `train` and performs all runs in the same way as
+// experiments: results survive a kill, and the same command continues. Every run is checked before
+// the first one starts. Combinations whose norms would have single values are left out and named.
 
 import { availableParallelism } from 'node:os';
 import { cleaningUp } from '../../base/cleanup.ts';
@@ -74,23 +74,23 @@ function dataStore(): { dataFor(flags: Flags): Promise<Dataset> } {
   };
 }
 
-/** What is known of a combination once it is checked. */
+/** Facts about a combination that has been checked. */
 interface Variant {
   readonly settings: PlainRecord;
-  /** Threads that it uses where nothing is said. */
+  /** Default number of threads. */
   readonly workers: number;
   readonly steps: number;
 }
 
 interface CheckedSweep {
   readonly variants: readonly Variant[];
-  /** Sentences on those that cannot be trained. */
+  /** Sentences about combinations that cannot be trained. */
   readonly leftOut: readonly string[];
   readonly metric: SweepSubject['metric'];
 }
 
-/** Throws a {@link UsageError} for the first combination of flags that `train` would refuse, but
- * for those that only lack values for a norm: they are left out. */
+/** Throws a {@link UsageError} for the first combination of flags that `train` would refuse.
+ * Combinations that only have too few values for a norm are left out instead. */
 async function checkAll(
   flags: Flags,
   { variants, seeds }: Sweep,
@@ -100,7 +100,7 @@ async function checkAll(
   const leftOut: string[] = [];
   let metric: SweepSubject['metric'] = 'error';
   for (const settings of variants) {
-    // The seed decides nothing of what can be trained.
+    // Whether a run can be trained does not depend on the seed.
     const run = flagsOf(flags, { ...settings, seed: seeds[0]! });
     const data = await dataFor(run);
     if (data.task.kind === 'regression') metric = 'loss';
@@ -124,7 +124,7 @@ async function checkAll(
     });
   }
   if (found.length > 0) return { variants: found, leftOut, metric };
-  throw new UsageError({ what: 'syncbn sweep', problem: `has no run to do. ${leftOut.join(' ')}` });
+  throw new UsageError({ what: 'syncbn sweep', problem: `has no runs. ${leftOut.join(' ')}` });
 }
 
 function checkTested({ name, test }: Dataset): void {
@@ -136,7 +136,7 @@ function checkTested({ name, test }: Dataset): void {
   });
 }
 
-/** What a function refuses, if it does. */
+/** The error that a function throws, if any. */
 function refusalOf(check: () => void): string | undefined {
   try {
     check();
@@ -147,18 +147,18 @@ function refusalOf(check: () => void): string | undefined {
   }
 }
 
-/** Adds to a refusal which run it is about. */
+/** Adds to an error which run it is about. */
 async function naming<T>(settings: PlainRecord, make: () => Promise<T>): Promise<T> {
   try {
     return await make();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    const problem = `is a run that cannot be done. ${error.message}`;
+    const problem = `is a run that cannot work. ${error.message}`;
     throw new UsageError({ what: showFlags(settings), problem });
   }
 }
 
-/** The options of a run, as those of `train`; but a run that diverges is a result here. */
+/** The options of a run, as in `train`; but here, a run that diverges is a result. */
 async function optionsOf(flags: Flags, data: Dataset): Promise<TrainerOptions> {
   const options = await runOptionsFrom(flags, data);
   return { onNonFinite: 'continue', ...options, diagnosticsEvery: 0, onNotice: () => {} };
@@ -186,7 +186,7 @@ function experimentOf(
       'nothing beforehand. Each claim says that a value does better than the first one given, or ' +
       'that the lower end of an axis does worse.',
     defaults: { data: DEFAULTS.data, quickData: DEFAULTS.data, seeds: 1, quickSeeds: 1 },
-    // Seed by seed, so that a sweep that is stopped early has something of everything.
+    // Seed by seed, so that a sweep that is stopped early has covered all combinations.
     plan: () =>
       seeds.flatMap((seed) =>
         variants.map(({ settings, steps }) => {
@@ -210,7 +210,7 @@ function experimentOf(
   };
 }
 
-/** One training, as `train` does it. */
+/** One training, as in `train`. */
 async function trainOne(flags: Flags, context: RunContext): Promise<RunValues> {
   const { dataset, workers, signal } = context;
   const trainer = await Trainer.start({ ...(await optionsOf(flags, dataset)), workers: workers! });
@@ -247,7 +247,7 @@ async function trainOne(flags: Flags, context: RunContext): Promise<RunValues> {
   );
 }
 
-/** Lists the runs and does none. */
+/** Lists the runs without starting them. */
 function showPlan(specs: readonly RunSpec[], leftOut: readonly string[], isJson: boolean): number {
   if (isJson) {
     for (const { label, settings } of specs) screen.sayJson({ event: 'run', label, settings });

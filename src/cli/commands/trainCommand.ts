@@ -1,5 +1,5 @@
-// `syncbn train`: runs a trainer, tells what happens, writes checkpoints, and ends well when it is
-// interrupted.
+// `syncbn train`: runs a trainer, reports what happens, writes checkpoints, and ends cleanly when
+// it is interrupted.
 
 import { hostname } from 'node:os';
 import { cleaningUp } from '../../base/cleanup.ts';
@@ -54,34 +54,34 @@ import { fit } from './trainLoop.ts';
 const TERMINAL_PROGRESS_MS = 100;
 const JSON_PROGRESS_MS = 1000;
 
-/** What the flags ask for beyond the run itself. */
+/** Requests of the flags beyond the run itself. */
 interface Asked {
   readonly epochs: number | undefined;
   readonly maxSteps: number | undefined;
   readonly checkpoint: string | undefined;
   readonly checkpointEvery: number | undefined;
-  /** How many checkpoints stay, the newest one included. */
+  /** How many checkpoints to keep, including the newest one. */
   readonly keep: number | undefined;
   readonly overwrite: boolean;
-  /** Tell where the time of the steps has gone. */
+  /** Whether to report where the time of the steps has gone. */
   readonly profile: boolean;
-  /** Where to write the last steps. */
+  /** File for the trace of the last steps. */
   readonly trace: string | undefined;
   readonly progressEveryMs: number;
   readonly validation: ValidationAsked;
-  /** Where the best epoch goes. */
+  /** File for the best epoch. */
   readonly best: string | undefined;
   /** The flags that checkpoints keep. */
   readonly note: CheckpointNote;
 }
 
-/** What is told of the data; the samples are the trainer's alone. */
+/** Facts about the data to report; only the trainer has the samples. */
 interface DataFacts {
   readonly name: string;
   readonly countTest: number;
-  /** Those that a report shows. */
+  /** Samples that a report shows. */
   readonly shown: MaskSamples | undefined;
-  /** How it is read; null for data in memory. */
+  /** How the data is read; null for data in memory. */
   readonly stream: string | null;
 }
 
@@ -122,10 +122,10 @@ export async function runTrain(flags: Flags): Promise<number> {
       for (const sink of sinks) sink.take({ event: 'notice', message });
     };
     const { trainer, data } = await startTrainer(flags, point, onNotice);
-    // The samples are in the trainer's memory; as they were read, they are not needed any more.
-    // While the first step runs.
+    // The trainer has its own copy of the samples, so the original ones are freed, during the first
+    // step.
     setImmediate(collectGarbage);
-    // A checkpoint knows how many epochs its run was to have.
+    // A checkpoint stores how many epochs its run should have.
     const plan = {
       ...asked,
       heldStep: point.heldStep,
@@ -140,7 +140,7 @@ export async function runTrain(flags: Flags): Promise<number> {
         const told = { sinks, observers, isReported, notices };
         const setup = { plan, data, model, weights, network, ...told };
         const code = await runPlan(trainer, setup);
-        // A process that is done waits for those that still write.
+        // A process that is done waits for those that are still writing.
         if (network !== undefined) await network.allGather(new Uint8Array());
         return code;
       },
@@ -222,7 +222,7 @@ async function startTrainer(
   return { trainer, data: told(trainer) };
 }
 
-/** What to say where nothing is left to train. */
+/** The message if nothing is left to train. */
 function nothingLeft({ maxSteps, epochs }: Plan, trainer: Trainer): readonly string[] {
   const { step, stepsPerEpoch } = trainer;
   const isBySteps = maxSteps !== undefined && maxSteps < epochs * stepsPerEpoch;
@@ -230,7 +230,7 @@ function nothingLeft({ maxSteps, epochs }: Plan, trainer: Trainer): readonly str
   const more = isBySteps
     ? `--max-steps ${step + 1}`
     : `--epochs ${Math.floor(step / stepsPerEpoch) + 1}`;
-  return [`nothing is left to train: ${step} steps are done; ${more} would go on.`];
+  return [`nothing is left to train: ${step} steps are done. ${more} would continue it.`];
 }
 
 interface RunSetup {
@@ -241,7 +241,7 @@ interface RunSetup {
   /** The file with the weights that a new run starts from. */
   readonly weights: string | null;
   readonly observers: ObserversAsked | undefined;
-  /** Whether the speaking process has a report: all evaluate alike. */
+  /** Whether the printing process has a report. All processes then evaluate. */
   readonly isReported: boolean;
   readonly notices: readonly string[];
   readonly network: Network | undefined;
@@ -293,8 +293,8 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       throw error;
     }
   };
-  // The trace and what observers write are no part of the run: where they fail it has ended well
-  // before.
+  // The trace and the observers' files are not part of the run: if they fail, the run itself has
+  // already ended well.
   return cleaningUp(
     failing,
     async () => {
@@ -339,7 +339,7 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
   };
 }
 
-/** Tells what is asked for of the profile. */
+/** Reports the requested parts of the profile. */
 function tellProfile(
   trainer: Trainer,
   { profile: isTold }: Plan,
@@ -351,7 +351,7 @@ function tellProfile(
   tell({ event: 'profile', ...times });
 }
 
-/** Writes the last steps where that is asked for and there are any. */
+/** Writes the last steps if requested and available. */
 async function tellTrace(
   trainer: Trainer,
   { trace }: Plan,

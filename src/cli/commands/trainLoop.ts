@@ -1,5 +1,5 @@
-// The loop of `syncbn train`: trains from checkpoint to checkpoint, and tells what is reached. In
-// several processes all go the same way, by what they have agreed on.
+// The loop of `syncbn train`: trains from checkpoint to checkpoint, and reports progress. Several
+// processes make the same decisions, from values that they have agreed on.
 
 import type { Evaluation } from '../../runtime/evaluation.ts';
 import { isOfPeer, type Network } from '../../runtime/network.ts';
@@ -25,9 +25,9 @@ import type { Observer } from './observed.ts';
 import { snapshotWriter } from './snapshots.ts';
 
 const STAYS_STOPPED =
-  'nothing is left to train: the run has stopped early; a larger --early-stopping would go on.';
+  'nothing is left to train: the run stopped early. A larger --early-stopping continues it.';
 
-/** How far to train, and how often to tell and to save. */
+/** How far to train, and how often to report and to save. */
 interface LoopPlan extends Omit<CheckpointPlan, 'path'> {
   readonly epochs: number;
   readonly maxSteps: number | undefined;
@@ -35,7 +35,7 @@ interface LoopPlan extends Omit<CheckpointPlan, 'path'> {
   readonly checkpointEvery: number | undefined;
   readonly progressEveryMs: number;
   readonly validation: ValidationAsked;
-  /** Where the best epoch goes. */
+  /** The file for the best epoch. */
   readonly best: string | undefined;
 }
 
@@ -46,15 +46,15 @@ interface FitSetup {
   readonly network: Network | undefined;
 }
 
-/** What a fit came to. */
+/** The result of a fit. */
 export interface Training {
   readonly imagesPerSecond: number;
   readonly seconds: number;
-  /** The signal that has stopped it, in whichever process. */
+  /** The signal that stopped it, in any of the processes. */
   readonly caught: Signal | undefined;
 }
 
-/** What the parts of a run add up to. */
+/** Sums over the parts of a run. */
 interface Totals {
   images: number;
   seconds: number;
@@ -63,7 +63,7 @@ interface Totals {
   isOver: boolean;
 }
 
-/** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
+/** Trains to the end of the plan or to a signal, and writes checkpoints on the way. */
 export async function fit(
   trainer: Trainer,
   setup: FitSetup,
@@ -90,7 +90,7 @@ export async function fit(
       await snapshots.write(agreed.msPerStep);
     }
   } catch (error) {
-    // What another process has not brought down is whole.
+    // The error came from another process, so this process's state is intact.
     if (isOfPeer(error)) {
       await snapshots.write(0);
       await checkpoints.finish();
@@ -107,7 +107,7 @@ export async function fit(
   return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds, caught };
 }
 
-/** Returns what trains up to a step, tells what is reached, and gives the time of a step. */
+/** Returns a function that trains up to a step, reports progress, and returns the time per step. */
 function bindPart(
   trainer: Trainer,
   { plan, tell, observer }: FitSetup,
@@ -133,7 +133,7 @@ function bindPart(
     const options = { epochs, maxSteps: next, progressEveryMs, ...validation };
     for await (const progress of trainer.fit(options)) {
       last = progress;
-      // One that came after all had agreed to go on.
+      // A signal that arrived after all had agreed to continue.
       if (signals.caught !== undefined) trainer.stop();
       const isPause = progress.kind === 'stopped' && trainer.step < end && !signals.caught;
       const seconds = totals.seconds + progress.seconds;
@@ -171,7 +171,7 @@ function nextStop(trainer: Trainer, every: number | undefined): number {
   return Math.min(after(stepsPerEpoch), every === undefined ? Infinity : after(every));
 }
 
-/** The event of a progress in a run that ends at step `end`. */
+/** The event for a progress in a run that ends at step `end`. */
 function eventOf(progress: Progress, end: number): ProgressEvent {
   const { kind, epoch, epochs, step, totalSteps, imagesPerSecond, seconds } = progress;
   const shareLeft = totalSteps === step ? 0 : (end - step) / (totalSteps - step);

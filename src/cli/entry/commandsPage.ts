@@ -1,4 +1,4 @@
-// docs/commands.md, made from the tables of commands and flags. scripts/commands-page.mjs writes
+// Makes docs/commands.md from the tables of commands and flags. scripts/commands-page.mjs writes
 // it.
 
 import { type CommandText, sections } from './commands.ts';
@@ -52,7 +52,7 @@ function commandLines(command: CommandText): readonly string[] {
   ];
 }
 
-/** Text without signs that Markdown reads. */
+/** Escapes Markdown's special characters. */
 function escaped(text: string): string {
   return text.replace(/[*_<>[\]]/g, (sign) => `\\${sign}`);
 }

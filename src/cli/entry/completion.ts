@@ -1,5 +1,5 @@
-// `syncbn completion`: scripts for shells that complete commands, flags and values. They are made
-// from the tables of commands and flags, and run nothing of syncbn when they complete.
+// `syncbn completion`: shell scripts that complete commands, flags and values. They are generated
+// from the tables of commands and flags, and do not run syncbn to complete.
 
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
@@ -33,7 +33,7 @@ const SCRIPTS: Readonly<Record<Shell, () => string>> = {
 
 const names = commands.map(({ name }) => name);
 
-/** The words of a flag's value, and of a switch none. */
+/** The possible words of a flag's value; none for a switch. */
 interface Values {
   readonly command: string;
   readonly flags: readonly Flag[];
@@ -50,7 +50,7 @@ function argumentsOf({ arguments: [first] }: CommandText): readonly string[] {
   return first?.words ?? [];
 }
 
-/** Words are letters, digits and `-:.` alone, which no shell reads as anything else. */
+/** Words contain only letters, digits and `-:.`, which have no special meaning in any shell. */
 function bashScript(): string {
   const cases = values.map(
     ({ command, flags, argument }) => `    ${command})
@@ -169,7 +169,7 @@ function fishFlag({ name, text, kind, isOptional, words }: Flag): string {
   return `-l ${name}${takes}${known} -d ${fishQuoted(text)}`;
 }
 
-/** In single quotes, as bash and zsh read them. */
+/** In single quotes, for bash and zsh. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

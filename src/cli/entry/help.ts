@@ -9,7 +9,7 @@ import { commandPage, mainPage, topicList } from './helpPages.ts';
 import { TOPICS } from './helpWords.ts';
 import { TOPIC_PAGES } from './topics.ts';
 
-/** Shows what is known of a word; everything where there is none. */
+/** Shows the page of a word, or the overview without one. */
 export async function runHelp(word: string | undefined): Promise<number> {
   say(pageOf(word, screen.columns));
   return 0;

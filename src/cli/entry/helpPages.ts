@@ -1,17 +1,17 @@
-// The help as text, in lines of a given width: of the command as a whole, of one command, and what
-// is said where nothing is asked for.
+// The help as text of a given width: for the whole program, for one command, and for a call without
+// arguments.
 
 import { wrapped } from '../output/wrap.ts';
 import { type FlagText, flagOf } from '../settings/flagText.ts';
 import { type CommandText, type Example, sections } from './commands.ts';
 import { TOPICS } from './helpWords.ts';
 
-/** Names that are longer have a line of their own. */
+/** Longer names get a line of their own. */
 const WIDEST_NAME = 29;
 const ABOUT =
   'Trains neural networks on all cores, with batch norm that is exact over the whole batch.';
 
-/** What is said where the command is typed without anything else. */
+/** Shown if the command is called without arguments. */
 export function welcome(columns: number): string {
   const starts: readonly Example[] = [
     ['train --data synthetic', 'train a small network, in seconds'],
@@ -106,7 +106,7 @@ function widest(rows: readonly Row[]): number {
   return Math.max(0, ...rows.map(([name]) => name.length).filter((n) => n <= WIDEST_NAME));
 }
 
-/** Names, and texts in a column beside them. */
+/** Names, with texts in a second column. */
 function rows(all: readonly Row[], width: number): readonly string[] {
   return all.flatMap(([name, text]) => {
     if (name.length <= width) return [`  ${name.padEnd(width)}  ${text}`];
@@ -114,7 +114,7 @@ function rows(all: readonly Row[], width: number): readonly string[] {
   });
 }
 
-/** Command lines, and what they do below each. */
+/** Command lines, each with its description below. */
 function exampleLines(examples: readonly Example[]): readonly string[] {
   return examples.flatMap(([line, what]) => {
     const command = `  syncbn ${line}`;

@@ -1,10 +1,10 @@
-// The topics of `syncbn help` with a line for each, and the shells that completion knows.
+// The topics of `syncbn help` with a line for each, and the shells that completion supports.
 
 export const TOPICS = {
   'own-data': 'What --data takes, and how to look at it first',
   'own-models': 'Models by name, in .json files and from elsewhere',
   normalization: 'Which norm, and when it matters',
-  replicas: 'Replicas, workers, batches: what decides numbers and what decides speed',
+  replicas: 'Replicas, workers, batches: what affects results and what affects speed',
   checkpoints: 'Saving, resuming, the best epoch, interrupted runs',
   config: 'Settings in a JSON file: --config and --print-config',
   processes: 'Several processes and hosts through MPI',

@@ -1,6 +1,6 @@
-// The command. Listens to signals before it loads what it runs. Ends the process itself once all
-// output is out: a process that ends because nothing is left to do stops listening to signals
-// before it is gone, and would die of one.
+// The command. Listens for signals before it loads what it runs. Ends the process itself once all
+// output is written: a process that ends because nothing is left to do stops listening for signals
+// before it is gone, and a signal would kill it then.
 
 import { findLauncher } from '../../mpi/launcher.ts';
 import { screen, warn } from '../output/screen.ts';
@@ -12,6 +12,6 @@ listenToSignals(findLauncher(process.env) === undefined ? [] : ['SIGUSR1']);
 const { runCommand } = await import('./program.ts');
 const code = await runCommand(process.argv);
 const isWhole = screen.end();
-if (!isWhole) warn('syncbn: stdout could not be written to its end.');
+if (!isWhole) warn('syncbn: stdout could not be written completely.');
 await screen.drained();
 leave(isWhole || code !== 0 ? code : EXIT_FAILED);

@@ -1,5 +1,5 @@
-// Runs a command line. A command that is unknown is an error that proposes the nearest one. Returns
-// the exit code and never ends the process itself.
+// Runs a command line. An unknown command is an error that proposes the nearest one. Returns the
+// exit code and never ends the process itself.
 
 import { inspect } from 'node:util';
 import { UsageError } from '../../base/errors.ts';
@@ -20,7 +20,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   let isJson = argv.includes('--json');
   let isDebug = argv.includes('--debug');
   try {
-    // Before anything is shown, help included.
+    // Before anything is shown, including help.
     if (argv.includes('--plain') || (process.env[PLAIN_VARIABLE] ?? '') !== '') screen.goLinear();
     const line = parseCommandLine(argv);
     const { command, args, options } = line;
@@ -32,7 +32,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     isJson ||= flags.isSet('json');
     isDebug ||= flags.isSet('debug');
     if (flags.isSet('plain')) screen.goLinear();
-    // Of the whole process, because nothing that a run is or saves depends on it.
+    // Set for the whole process, because it affects nothing that a run is or saves.
     if (flags.isSet('no-wide')) process.env[WIDE_VARIABLE] = '0';
     if (flags.isSet('print-config')) {
       const { printConfig } = await import('../commands/printConfig.ts');
@@ -78,7 +78,7 @@ function unknownCommand(typed: string): UsageError {
   });
 }
 
-/** The flags with those of a settings file, where one is asked for. */
+/** The flags, with those from a settings file if there is one. */
 async function withSettings(command: CommandText, flags: Flags): Promise<Flags> {
   const path = flags.text('config');
   if (path === undefined) return flags.withDefaults({});

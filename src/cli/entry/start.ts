@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What the shell runs. Who asks for the version waits for nothing else to be loaded; the command is
+// The file that the shell runs. A request for the version loads nothing else; the command is in
 // main.ts.
 
 import { writeSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { packageVersion } from '../../base/version.ts';
 
 const STDOUT = 1;
 
-/** Says the version as the command does; false where stdout does not take it as it is. */
+/** Prints the version like the command does; false if stdout does not accept it directly. */
 function saysVersion(): boolean {
   const { platform, arch, version } = process;
   try {

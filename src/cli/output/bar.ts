@@ -1,4 +1,4 @@
-// A progress bar that stays below all that is printed, and leaves nothing when it ends.
+// A progress bar that stays below all printed lines, and leaves nothing when it ends.
 
 import type { Options, Preset, SingleBar } from 'cli-progress';
 import { ownRequire } from '../../base/ownFile.ts';
@@ -8,7 +8,7 @@ import { shown } from './text.ts';
 export type BarFields = Readonly<Record<string, string>>;
 
 export interface BarOptions {
-  /** What cli-progress shows: `{bar} {percentage}%  {left}`. */
+  /** The bar's format for cli-progress: `{bar} {percentage}%  {left}`. */
   readonly format: string;
   readonly size: number;
 }
@@ -57,11 +57,11 @@ interface Library {
   readonly Presets: { readonly shades_classic: Preset };
 }
 
-/** Loads what draws bars, when there is something to draw. */
+/** Loads the bar library when there is something to draw. */
 function makeBar(screen: Screen, { format, size }: BarOptions): SingleBar {
   const load = ownRequire() as (name: string) => Library;
   const { Presets, SingleBar } = load('cli-progress');
-  // What the library needs of a stream; the screen knows whether anybody is still there.
+  // The stream interface that the library needs; the screen knows whether there is still a reader.
   const stream = {
     isTTY: true,
     write: (text: string): void => screen.draw('stdout', text),

@@ -1,5 +1,5 @@
-// What a run tells: events in plain data. One and the same stream goes to stdout as JSON lines, to
-// a log file, or to the terminal; each is a sink.
+// The events of a run, as plain data. The same stream goes to stdout as JSON lines, to a log file,
+// or to the terminal; each is a sink.
 
 import type { CarriedTensor } from '../../checkpoint/convertState.ts';
 import type { Diagnostics } from '../../observe/diagnostics.ts';
@@ -14,46 +14,46 @@ export interface StartEvent {
   readonly model: string;
   readonly norm: string;
   readonly replicas: number;
-  /** Of all processes. */
+  /** Workers of all processes. */
   readonly workers: number;
   readonly processes: number;
   /** The host of each process. */
   readonly hosts: readonly string[];
   readonly globalBatch: number;
   readonly optimizer: string;
-  /** The optimizer's rate, which the schedule changes; scaled, where that is asked for. */
+  /** The optimizer's rate, which the schedule changes; after any scaling. */
   readonly learningRate: number;
-  /** `linear from a global batch of 256`; null where it is not scaled. */
+  /** `linear from a global batch of 256`; null if it is not scaled. */
   readonly lrScaling: string | null;
   readonly schedule: string;
   readonly epochs: number;
   readonly stepsPerEpoch: number;
-  /** Steps that were done before. */
+  /** Steps completed before. */
   readonly step: number;
   readonly seed: number;
   readonly mode: string;
-  /** The build of the kernels that computes: `strict`, `fast` or `wide`. */
+  /** The kernel build in use: `strict`, `fast` or `wide`. */
   readonly kernels: string;
-  /** Null where it is `wide`. */
+  /** Null if it is `wide`. */
   readonly whyNotWide: string | null;
   readonly parameters: number;
-  /** Of the arena of each process. */
+  /** Arena size of each process. */
   readonly memoryBytes: number;
   /** In how many parts workers compute their samples. */
   readonly microBatches: number;
-  /** Memory beside the shared one, of all workers of this process. */
+  /** Memory outside the arena, of all workers of this process. */
   readonly parkedBytes: number;
-  /** Of the samples in memory, beside it. */
+  /** Bytes of the samples in memory, outside the arena. */
   readonly dataBytes: number;
-  /** How samples are read while the run needs them; null where all are in memory. */
+  /** How samples are read during the run; null if all are in memory. */
   readonly stream: string | null;
 }
 
-/** Of a model with heads, without NaN; absent for others. */
+/** For a model with heads, without NaN; absent for others. */
 export interface HeadScores {
-  /** Of each head, by its name. */
+  /** Loss of each head, by name. */
   readonly headLosses?: Readonly<Record<string, number | null>>;
-  /** The loss, and that of each head times its weight. */
+  /** The loss plus each head's loss times its weight. */
   readonly totalLoss?: number | null;
 }
 
@@ -68,11 +68,11 @@ export interface ProgressEvent extends HeadScores {
   readonly imagesPerSecond: number;
   readonly seconds: number;
   readonly secondsLeft: number | null;
-  /** Of the last step. */
+  /** Rate of the last step. */
   readonly learningRate: number | null;
-  /** At the end of an epoch, where that is asked for. */
+  /** At the end of an epoch, if requested. */
   readonly validation: ValidationScores | null;
-  /** The best epoch so far, where something asks for it. */
+  /** The best epoch so far, if a flag needs it. */
   readonly best: BestEpoch | null;
   /** Whether early stopping ends the run here. */
   readonly stopsEarly: boolean;
@@ -82,7 +82,7 @@ export interface ProgressEvent extends HeadScores {
 export interface ValidationScores extends HeadScores {
   readonly loss: number | null;
   readonly accuracy: number | null;
-  /** Where targets are masks. */
+  /** If targets are masks. */
   readonly meanIou?: number;
   readonly count: number;
   readonly seconds: number;
@@ -91,11 +91,11 @@ export interface ValidationScores extends HeadScores {
 /** A checkpoint was resumed with other normalizations, or a run starts from given weights. */
 export interface ConvertedEvent {
   readonly event: 'converted';
-  /** The file with the weights; null where norms were converted. */
+  /** The file with the weights; null if norms were converted. */
   readonly weights: string | null;
-  /** Tensors, of normalizations or of all layers, that kept their values. */
+  /** Tensors that kept their values, of normalizations or of all layers. */
   readonly carried: readonly CarriedTensor[];
-  /** Those that start anew or are gone. */
+  /** Those that start fresh or are gone. */
   readonly lost: readonly CarriedTensor[];
 }
 
@@ -109,9 +109,9 @@ export interface DoneEvent {
   readonly event: 'done';
   readonly testAccuracy: number | null;
   readonly testLoss: number | null;
-  /** Where targets are masks. */
+  /** If targets are masks. */
   readonly testMeanIou?: number;
-  /** Of the average of the weights, where the run has kept one. */
+  /** For the average of the weights, if the run kept one. */
   readonly averageAccuracy?: number | null;
   readonly averageMeanIou?: number;
   readonly averageLoss?: number | null;
@@ -126,8 +126,8 @@ export interface ErrorEvent {
   readonly message: string;
 }
 
-/** The last snapshot step at the end of an epoch, or where the run stops. What is NaN becomes null
- * in JSON. */
+/** The last snapshot step at the end of an epoch, or where the run stops. NaN becomes null in
+ * JSON. */
 export interface DiagnosticsEvent extends Diagnostics {
   readonly event: 'diagnostics';
 }
@@ -144,7 +144,7 @@ export interface TraceFileEvent {
   readonly steps: number;
 }
 
-/** Something that is worth knowing, although nothing is wrong. */
+/** Something worth knowing although nothing is wrong. */
 export interface NoticeEvent {
   readonly event: 'notice';
   readonly message: string;
@@ -186,16 +186,16 @@ export type RunEvent =
 /** Where events go. A sink that cannot be written never ends the run. */
 export interface Sink {
   take(event: RunEvent): void;
-  /** Throws an IncompleteOutput where events are missing. */
+  /** Throws an IncompleteOutput if events are missing. */
   close(): void;
 }
 
-/** JSON has no NaN: what is not known is null. */
+/** JSON has no NaN, so unknown values are null. */
 export function known(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-/** The field with the mean IoU of an evaluation; none where it has none. */
+/** The field with the mean IoU of an evaluation, if it has one. */
 export function meanIouAs<Field extends string>(
   field: Field,
   evaluation: Pick<Evaluation, 'meanIou'> | undefined,
@@ -204,7 +204,7 @@ export function meanIouAs<Field extends string>(
   return (Number.isNaN(meanIou) ? {} : { [field]: meanIou }) as { [Key in Field]?: number };
 }
 
-/** The fields of the heads; none where the model has none. */
+/** The fields of the heads, if the model has any. */
 export function headsAs({
   headLosses,
   totalLoss,
@@ -214,7 +214,7 @@ export function headsAs({
   return { headLosses: Object.fromEntries(losses), totalLoss: known(totalLoss) };
 }
 
-/** One JSON object a line on stdout. */
+/** Prints one JSON object per line on stdout. */
 export function jsonSink(): Sink {
   return {
     take: (event) => screen.sayJson(event),
@@ -227,7 +227,7 @@ export function doneEvent(
   training: { readonly imagesPerSecond: number; readonly seconds: number },
   evaluations: {
     readonly raw: Evaluation | undefined;
-    /** Of the average. */
+    /** Evaluation of the average. */
     readonly average: Evaluation | undefined;
   },
   weightsHash: string,

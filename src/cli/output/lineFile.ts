@@ -1,24 +1,24 @@
-// Lines that go into a file while a run trains: a log, or stdout that is a file. While a disk is
-// full they wait (base/patientFile.ts).
+// Appends lines to a file during a run: a log, or stdout if it is a file. While a disk is full,
+// lines wait (base/patientFile.ts).
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { fileError } from '../../base/fileError.ts';
 import { PatientFile } from '../../base/patientFile.ts';
 
 const NEWLINE = 10;
-/** Enough for any header of ours. */
+/** Enough for any header that this program writes. */
 const MAX_FIRST_LINE_BYTES = 4096;
 
-/** The run did what it was to do, but a file that was asked for is not whole. */
+/** The run was successful, but a requested file is incomplete. */
 export class IncompleteOutput extends Error {
   override readonly name = 'IncompleteOutput';
 }
 
 export interface LineFileOptions {
   readonly fd: number;
-  /** Says, once for each time that writing stops working, why. */
+  /** Called with the reason, once each time that writing stops working. */
   readonly onTrouble: (reason: string) => void;
-  /** The line that stands where lines are missing. */
+  /** The line that marks missing lines. */
   readonly gapLine: (lines: number) => string;
 }
 
@@ -30,12 +30,12 @@ export class LineFile {
     this.file = new PatientFile({ fd, onTrouble, gap });
   }
 
-  /** Takes a line, without its end. */
+  /** Writes a line, given without its line end. */
   write(line: string): void {
     this.file.write(bytesOf(line));
   }
 
-  /** Tries what waits for the last time. Returns how many lines the file does not have. */
+  /** Tries to write waiting lines for the last time. Returns how many lines are missing. */
   end(): number {
     return this.file.end();
   }
@@ -48,13 +48,13 @@ function bytesOf(line: string): Uint8Array {
 /** A file that lines are appended to. */
 export interface OpenLines {
   readonly fd: number;
-  /** The start of what it held before; undefined where it was empty, or is no regular file. */
+  /** The first line of its old content; undefined if it was empty, or is not a regular file. */
   readonly firstLine: string | undefined;
   readonly close: () => void;
 }
 
-/** Opens a file to append lines to; a last line without its end, of a run that was killed, gets
- * one. Throws a UsageError when the system refuses. */
+/** Opens a file to append lines to. If its last line has no line end, because a run was killed, it
+ * gets one. Throws a UsageError if the system refuses. */
 export function openLines(path: string, what: string): OpenLines {
   try {
     const fd = openSync(path, 'a+');

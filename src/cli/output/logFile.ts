@@ -1,5 +1,5 @@
-// The file of `--log`: one JSON object for each event, or, where its name ends in .csv, one row for
-// each event that has numbers. Both are appended to, and while a disk is full what is new waits.
+// The file of `--log`: one JSON object for each event, or, if its name ends in .csv, one row for
+// each event with numbers. Lines are appended, and wait while a disk is full.
 
 import { extname } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
@@ -10,9 +10,9 @@ import { IncompleteOutput, LineFile, openLines } from './lineFile.ts';
 interface LogFormat {
   /** The first line of the file; undefined for none. */
   readonly header: string | undefined;
-  /** Undefined for an event that has no line. */
+  /** Undefined for an event without a line. */
   lineOf(event: RunEvent): string | undefined;
-  /** The line that stands where lines are missing. */
+  /** The line that marks missing lines. */
   gapLine(lines: number): string;
 }
 
@@ -64,14 +64,14 @@ const csv: LogFormat = {
   gapLine: (lines) => rowLine({ event: `gap of ${lines}` }),
 };
 
-/** Unknown values are empty cells. All cells are numbers or plain words, so none is quoted. */
+/** Unknown values are empty cells. All cells are numbers or plain words, so none needs quotes. */
 function rowLine(row: Row): string {
   const timedRow: Row = { time: now(), ...row };
   return COLUMNS.map((column) => timedRow[column] ?? '').join(',');
 }
 
-/** Appends events to a file. While a disk is full they wait; `onTrouble` is told. Throws a
- * UsageError when the file cannot be opened, or is a .csv file of other columns. */
+/** Appends events to a file. While a disk is full, they wait, and `onTrouble` is called. Throws a
+ * UsageError if the file cannot be opened, or is a .csv file with other columns. */
 export function logSink(path: string, onTrouble: (message: string) => void): Sink {
   const format = extname(path).toLowerCase() === '.csv' ? csv : jsonLines;
   const { fd, firstLine, close } = openLines(path, `--log ${path}`);
@@ -87,7 +87,9 @@ export function logSink(path: string, onTrouble: (message: string) => void): Sin
   const file = new LineFile({
     fd,
     onTrouble: (reason) =>
-      onTrouble(`--log ${path} cannot be written (${reason}); the run goes on, its lines wait.`),
+      onTrouble(
+        `--log ${path} cannot be written (${reason}); the run continues, and its lines wait.`,
+      ),
     gapLine: format.gapLine,
   });
   if (header !== undefined && firstLine === undefined) file.write(header);

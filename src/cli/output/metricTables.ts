@@ -1,9 +1,9 @@
-// The metrics of an evaluation as tables: numbers as rows beside loss and accuracy, scores by class
-// and the confusion matrix as tables of their own.
+// The metrics of an evaluation as tables: numbers as rows with loss and accuracy; scores by class
+// and the confusion matrix as separate tables.
 
 import type { ClassScores, ConfusionMatrix, Metrics, Overlaps } from '../../observe/metric.ts';
 
-/** A matrix of more classes is told by the pairs that are confused most. */
+/** For more classes, the most frequent confusions are listed instead of the matrix. */
 const MOST_COLUMNS = 20;
 const MOST_PAIRS = 10;
 
@@ -13,7 +13,7 @@ export interface MetricTable {
   readonly rows: readonly (readonly (string | number)[])[];
 }
 
-/** The metrics that are one number: shares in percent, others as they are. */
+/** The single-number metrics: fractions in percent, others unchanged. */
 export function metricRows(metrics: Partial<Metrics>): { result: string; value: string }[] {
   return Object.entries(metrics).flatMap(([name, value]) => {
     if (typeof value !== 'number') return [];
@@ -24,7 +24,7 @@ export function metricRows(metrics: Partial<Metrics>): { result: string; value: 
   });
 }
 
-/** The metrics that are more than one number. */
+/** The metrics with more than one number. */
 export function metricTables({ f1, iou, confusion }: Partial<Metrics>): readonly MetricTable[] {
   return [
     ...(iou === undefined ? [] : [overlapsTable(iou)]),
@@ -74,13 +74,13 @@ function confusedPairs(matrix: ConfusionMatrix): MetricTable {
   );
   const most = pairs.sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
   return {
-    title: `The ${most.length} pairs of classes that are confused most`,
+    title: `The ${most.length} most frequent confusions of classes`,
     head: ['true', 'predicted', 'samples'],
     rows: most,
   };
 }
 
-/** A share in percent. */
+/** A fraction in percent. */
 export function showPercent(share: number): string {
   return `${(share * 100).toFixed(2)} %`;
 }

@@ -1,11 +1,11 @@
-// Files that a command writes when its work is done: what fails then leaves an output incomplete,
-// and never undoes the work.
+// Files that a command writes when its work is done. A failure then leaves an output incomplete,
+// but never undoes the work.
 
 import { UsageError } from '../../base/errors.ts';
 import { writeWhole } from '../../base/wholeFile.ts';
 import { IncompleteOutput } from './lineFile.ts';
 
-/** Writes a file; `what` names it in errors. Throws an {@link IncompleteOutput} when the system
+/** Writes a file; `what` names it in errors. Throws an {@link IncompleteOutput} if the system
  * refuses. */
 export async function writeOutput(path: string, what: string, text: string): Promise<void> {
   try {

@@ -1,4 +1,4 @@
-// A folder that `--out` or another flag names: made and tried before anything takes time.
+// A folder that `--out` or another flag names: created and checked before long work starts.
 
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,13 +6,13 @@ import { UsageError } from '../../base/errors.ts';
 import { makeFolder } from '../../base/folders.ts';
 import { writeOutput } from './outFile.ts';
 
-/** A text and the name of its file. */
+/** A text and its file name. */
 export interface OutFile {
   readonly name: string;
   readonly text: string;
 }
 
-/** Makes the folder and tries whether it can be written. Throws a {@link UsageError} that names
+/** Creates the folder and checks that it can be written. Throws a {@link UsageError} that names
  * it. */
 export async function prepareFolder(folder: string, flag = '--out'): Promise<void> {
   const trial = join(folder, `.syncbn-${process.pid}`);
@@ -25,7 +25,7 @@ export async function prepareFolder(folder: string, flag = '--out'): Promise<voi
   await rm(trial);
 }
 
-/** Writes the files into the folder, after the work is done, whatever becomes of them. */
+/** Writes all files into the folder after the work is done, even if some fail. */
 export async function writeFiles(folder: string, files: readonly OutFile[]): Promise<void> {
   for (const { name, text } of files) {
     const path = join(folder, name);
@@ -33,12 +33,12 @@ export async function writeFiles(folder: string, files: readonly OutFile[]): Pro
   }
 }
 
-/** What the user typed, for a page that says how it was made. */
+/** The command as typed, for a page that says how it was made. */
 export function typedCommand(): string {
   return ['syncbn', ...process.argv.slice(2)].join(' ');
 }
 
-/** What the system says about a folder is the caller's to fix; anything else stays as it is. */
+/** The system's errors about a folder are the caller's to fix; all others stay unchanged. */
 function asUsageError(folder: string, flag: string, error: unknown): unknown {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return error;
   return new UsageError({

@@ -1,15 +1,16 @@
-// JSON for people: lists of numbers are on one line, and so is what fits, such as layers with few
-// fields.
+// JSON for people: lists of numbers are on one line, and so is everything that fits, such as layers
+// with few fields.
 
 const MAX_COLUMNS = 80;
 const INDENT = 2;
 
-/** Plain data as JSON, in lines of 80 columns as far as strings and lists of numbers allow. */
+/** Plain data as JSON, in lines of 80 columns unless strings or lists of numbers are longer. */
 export function prettyJson(value: unknown): string {
   return linesOf(value, 0, 0);
 }
 
-/** `indent` is that of the value's last line, `before` what stands on its first one. */
+/** `indent` is that of the value's last line, `before` the length of the text before its first
+ * one. */
 function linesOf(value: unknown, indent: number, before: number): string {
   const line = onOneLine(value);
   const isShort = before + line.length < MAX_COLUMNS || isNumbers(value);

@@ -1,10 +1,10 @@
-// A profile on the terminal: one table by phase, one by layer, and how the workers compare. Work
-// and waiting are apart everywhere; the busiest worker is the one that the others wait for.
+// A profile on the terminal: one table by phase, one by layer, and a comparison of the workers.
+// Work and waiting are separate everywhere; the busiest worker is the one that the others wait for.
 
 import type { ProfileLayer, ProfileTimes } from '../../observe/profileReport.ts';
 import type { ProfileEvent } from './events.ts';
 
-/** Layers that take least share one row; the JSON event has them all. */
+/** The fastest layers share one row; the JSON event has them all. */
 const MAX_LAYERS = 24;
 
 type TableRow = Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ export function profileTables(profile: ProfileEvent): {
   return {
     heading: `where a step's time goes, in ms: ${showMs(stepMs)}, \
 mean of ${steps} steps on ${over}
-the first step was done ${Math.round(firstStepMs)} ms after the process began`,
+the first step ended ${Math.round(firstStepMs)} ms after the process began`,
     phases: [
       ...phases.map(({ phase, ...times }) => ({
         phase,
@@ -41,7 +41,7 @@ the first step was done ${Math.round(firstStepMs)} ms after the process began`,
   };
 }
 
-/** The layers that take most, in the order of the model. */
+/** The layers that take the most time, in model order. */
 function layerRows(layers: readonly ProfileLayer[]): readonly TableRow[] {
   const ranked = [...layers].sort((a, b) => b.share - a.share);
   const shown = new Set(ranked.slice(0, layers.length > MAX_LAYERS ? MAX_LAYERS - 1 : MAX_LAYERS));

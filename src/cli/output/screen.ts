@@ -1,18 +1,18 @@
-// stdout and stderr of the command. All that it says goes through here: text is made safe for a
-// terminal (text.ts), a progress bar stays below what is printed, and a stream that fails (a reader
-// that left, a terminal that is gone, a full disk) is done without. Output never ends a run.
+// stdout and stderr of the command. All output goes through here: text is made safe for a terminal
+// (text.ts), a progress bar stays below printed lines, and a failed stream (its reader left, the
+// terminal is gone, the disk is full) is skipped. Output never ends a run.
 
 import type { Writable } from 'node:stream';
 import { LineFile } from './lineFile.ts';
 import { shown, spellOut } from './text.ts';
 
-/** What stays below all lines that are printed. */
+/** Stays below all printed lines. */
 export interface StatusLine {
   hide(): void;
   show(): void;
 }
 
-/** A stream of the process, as far as it is used. */
+/** The used part of a process stream. */
 export interface ScreenStream extends Writable {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -25,11 +25,11 @@ export interface ScreenOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Not empty where output is to be lines of text alone. */
+/** If set and not empty, output is plain lines only. */
 export const PLAIN_VARIABLE = 'SYNCBN_PLAIN';
-/** Columns of what is not a terminal. */
+/** Columns of anything that is not a terminal. */
 const DEFAULT_COLUMNS = 80;
-/** Below this nothing can be shown well. */
+/** With fewer columns, nothing can be shown well. */
 const MIN_COLUMNS = 40;
 
 export class Screen {
@@ -56,15 +56,15 @@ export class Screen {
     return this.stdout.isTTY === true && !this.isPlain;
   }
 
-  /** From now on stdout is no terminal, whatever it looks like. */
+  /** From now on, stdout is not treated as a terminal. */
   goPlain(): void {
     this.isPlain = true;
     this.out.isPlain = true;
     this.err.isPlain = true;
   }
 
-  /** From now on output is lines of text that a screen reader takes as they come: no bars, no drawn
-   * tables, no colors, nothing that is written over. */
+  /** From now on, output is plain lines for screen readers: no bars, no drawn tables, no colors,
+   * nothing that is overwritten. */
   goLinear(): void {
     this.isLinear = true;
     this.goPlain();
@@ -75,12 +75,12 @@ export class Screen {
     return !this.isLinear;
   }
 
-  /** Whether a line of progress on stderr can be written over. */
+  /** Whether a progress line on stderr can be overwritten. */
   get canRewrite(): boolean {
     return this.stderr.isTTY === true && !this.isPlain;
   }
 
-  /** From now on nothing is said. */
+  /** From now on, nothing is printed. */
   goSilent(): void {
     this.isSilent = true;
   }
@@ -93,7 +93,7 @@ export class Screen {
     return this.isPlain ? DEFAULT_COLUMNS : columnsOf(this.stdout);
   }
 
-  /** How wide lines of text on stdout may be. */
+  /** The width of text lines on stdout. */
   get textColumns(): number {
     return this.out.columns;
   }
@@ -102,42 +102,42 @@ export class Screen {
     return this.isTerminal && (this.env.NO_COLOR ?? '') === '';
   }
 
-  /** Lines on stdout. */
+  /** Prints lines on stdout. */
   say(text: string): void {
     this.print(this.out, shown(text, this.isColored, this.out.columns));
   }
 
-  /** Lines on stdout that are safe already: tables, whose cells are. */
+  /** Prints lines on stdout that are already safe, such as tables with safe cells. */
   sayShown(text: string): void {
     this.print(this.out, text);
   }
 
-  /** A line of JSON on stdout. It has no color; what a terminal would obey is spelled out. */
+  /** Prints a line of JSON on stdout, without colors. Terminal control characters are escaped. */
   sayJson(value: object): void {
     this.print(this.out, spellOut(JSON.stringify(value)));
   }
 
-  /** Lines on stderr. */
+  /** Prints lines on stderr. */
   warn(text: string): void {
     this.print(this.err, shown(text, false, this.err.columns));
   }
 
-  /** Lines on stderr whatever their length; for --debug. */
+  /** Prints lines of any length on stderr; for --debug. */
   warnWhole(text: string): void {
     this.print(this.err, spellOut(text));
   }
 
-  /** What a bar draws, on stdout or stderr. */
+  /** Draws a bar on stdout or stderr. */
   draw(to: 'stdout' | 'stderr', text: string): void {
     if (!this.isSilent) (to === 'stdout' ? this.out : this.err).writeRaw(text);
   }
 
-  /** Keeps a line below all others; undefined ends that. */
+  /** Keeps a line below all others; undefined removes it. */
   keepBelow(status: StatusLine | undefined): void {
     this.status = status;
   }
 
-  /** Calls back when output fails while a run trains; returns what ends that. */
+  /** Calls the listener if output fails during a run; returns a function that stops this. */
   onTrouble(listener: (message: string) => void): () => void {
     this.troubleListener = listener;
     return () => {
@@ -145,14 +145,14 @@ export class Screen {
     };
   }
 
-  /** Writes what still waits. Whether all that was said on stdout is where it was to go; a reader
-   * that left wanted no more. */
+  /** Writes what is still waiting. Returns whether everything for stdout has been written; a reader
+   * that left does not count. */
   end(): boolean {
     this.err.end();
     return this.out.end();
   }
 
-  /** Waits until readers have, or do not want, what was written; for before the process ends. */
+  /** Waits until readers have received the output, or have left; for before the process ends. */
   async drained(): Promise<void> {
     await Promise.all([this.out.drained(), this.err.drained()]);
   }
@@ -183,9 +183,9 @@ class Channel {
   private readonly stream: ScreenStream;
   private readonly file: LineFile | undefined;
   private readonly onTrouble: (message: string) => void;
-  /** Whether its lines are of any width although it looks like a terminal. */
+  /** Whether its lines have any width although it looks like a terminal. */
   isPlain = false;
-  /** The reader at the other end is gone. */
+  /** Whether the reader at the other end is gone. */
   private isGone = false;
 
   constructor(name: string, stream: ScreenStream, onTrouble: (message: string) => void) {
@@ -196,14 +196,16 @@ class Channel {
       ? new LineFile({
           fd: stream.fd!,
           onTrouble: (reason) =>
-            onTrouble(`${name} cannot be written (${reason}); the run goes on, its lines wait.`),
+            onTrouble(
+              `${name} cannot be written (${reason}); the run continues, and its lines wait.`,
+            ),
           gapLine: (lines) => `syncbn: ${lines} lines are missing here.`,
         })
       : undefined;
     stream.on('error', (error) => this.leave(error));
   }
 
-  /** How wide its lines may be: files and pipes take lines of any width. */
+  /** The width of its lines: files and pipes take lines of any width. */
   get columns(): number {
     if (this.stream.isTTY !== true || this.isPlain) return Number.POSITIVE_INFINITY;
     return columnsOf(this.stream);
@@ -214,7 +216,7 @@ class Channel {
     else this.writeRaw(`${text}\n`);
   }
 
-  /** A stream other than a file reports by its event what went wrong. */
+  /** A stream other than a file reports errors with an event. */
   writeRaw(text: string): void {
     if (!this.isGone) this.stream.write(text);
   }
@@ -233,11 +235,11 @@ class Channel {
   private leave(error: Error): void {
     if (this.isGone) return;
     this.isGone = true;
-    this.onTrouble(`${this.name} is closed (${error.message}); the run goes on without it.`);
+    this.onTrouble(`${this.name} is closed (${error.message}); the run continues without it.`);
   }
 }
 
-/** A file or a device such as /dev/full: Node writes to it by system calls, as we do. */
+/** A file or a device such as /dev/full, which Node writes with system calls, like this code. */
 function isFile(stream: ScreenStream): boolean {
   return '_type' in stream && stream._type === 'fs' && stream.fd !== undefined;
 }

@@ -1,5 +1,5 @@
-// Tables that fit: cells are made safe, columns that are too wide for the terminal are wrapped, the
-// widest first.
+// Tables that fit: cells are made safe, and columns that are too wide for the terminal are wrapped,
+// the widest first.
 
 import { stripVTControlCharacters } from 'node:util';
 import type { Table } from 'console-table-printer';
@@ -7,15 +7,15 @@ import { ownRequire } from '../../base/ownFile.ts';
 import { type Screen, screen } from './screen.ts';
 import { oneLine, shown } from './text.ts';
 
-/** No column is wrapped to less. */
+/** Columns are not wrapped to less. */
 const MIN_WIDTH = 8;
 /** A border, and a space on both sides of each cell. */
 const FRAME = 3;
 
 let loaded: typeof Table | undefined;
 
-/** What draws tables, which most commands do at their end. A run of hours loads it at its start: in
- * the end another version may be installed. */
+/** Loads the table drawing code, which most commands need at their end. A run of hours loads it at
+ * its start, since another version may be installed by the end. */
 export function loadTables(): typeof Table {
   const load = ownRequire() as (name: string) => { readonly Table: typeof Table };
   loaded ??= load('console-table-printer').Table;
@@ -32,7 +32,7 @@ export function printTable(
   printRows(titles, cells, to);
 }
 
-/** A table of cells, columns in the order of their titles, be these numbers or not. */
+/** A table of cells, with columns in the order of their titles, even if those are numbers. */
 export function printRows(
   titles: readonly string[],
   rows: readonly (readonly (string | number)[])[],
@@ -66,7 +66,7 @@ export function printRows(
   to.sayShown(table.render());
 }
 
-/** A line for each row: of two columns `label: value`, of more each value after its title. */
+/** One line per row: `label: value` for two columns, otherwise each value after its title. */
 function plainRows(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   return rows
     .map((cells) => {
@@ -77,7 +77,7 @@ function plainRows(heads: readonly string[], rows: readonly (readonly string[])[
     .join('\n');
 }
 
-/** The widths of columns that fit into a line: the widest gives way first. */
+/** The widths of columns that fit into a line: the widest shrinks first. */
 export function fitWidths(wanted: readonly number[], columns: number): readonly number[] {
   const widths = [...wanted];
   const room = columns - FRAME * widths.length - 1;
@@ -89,7 +89,7 @@ export function fitWidths(wanted: readonly number[], columns: number): readonly 
   return widths;
 }
 
-/** Cuts words that are longer than a column; the table wraps between words only. */
+/** Splits words that are longer than a column, since the table wraps only between words. */
 export function breakWords(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   return text
@@ -98,7 +98,7 @@ export function breakWords(text: string, width: number): string {
     .join(' ');
 }
 
-/** At a point, a comma, a bracket or a slash where there is one in the second half. */
+/** Splits after a point, comma, bracket or slash if the second half has one. */
 function piecesOf(word: string, width: number): string[] {
   const pieces: string[] = [];
   let rest = word;

@@ -1,5 +1,5 @@
-// What a run looks like for people: a line for each epoch, below them a progress bar on a terminal,
-// tables at the end.
+// The terminal output of a run: a line for each epoch, a progress bar below them, tables at the
+// end.
 
 import { showBytes } from '../../memory/layout.ts';
 import { severityOf } from '../../observe/diagnostics.ts';
@@ -20,7 +20,7 @@ import { type Screen, screen } from './screen.ts';
 import { loadTables, printTable } from './tables.ts';
 import { oneLine, paint } from './text.ts';
 
-/** From here on float32 inputs have lost ten of their 24 bits when the mean is taken off. */
+/** From here on, float32 inputs lose ten of their 24 bits when the mean is subtracted. */
 const WORTH_TELLING_CONDITIONING = 1000;
 
 /** Fits a line of 80 columns up to 99 epochs, 99,999 images/s and ten hours left. */
@@ -39,7 +39,7 @@ export function terminalSink(to: Screen = screen): Sink {
         case 'start':
           start = event;
           to.say(startLines(event));
-          // While the first step runs.
+          // Runs during the first step.
           setImmediate(loadTables);
           break;
         case 'converted':
@@ -128,7 +128,7 @@ ${optimizer}, ${rate}, ${schedule} schedule
 ${showKernels(event)}${event.stream === null ? '' : `\n${data}: ${event.stream}`}`;
 }
 
-/** Which kernels run; of `fast` numbers also why not the fastest ones. */
+/** The kernels in use; for `fast` numbers, also why they are not the fastest ones. */
 function showKernels({ mode, kernels, whyNotWide }: StartEvent): string {
   const why = mode === 'strict' || whyNotWide === null ? '' : ` (not wide: ${whyNotWide})`;
   return `${kernels} kernels${why}`;
@@ -176,7 +176,7 @@ function epochLine(event: ProgressEvent): string {
   return `${line}\n  validation ${showScores(validation)}${mark}${end}`;
 }
 
-/** Of training, or a validation. */
+/** Scores of training, or of a validation. */
 interface Scores extends Pick<ValidationScores, 'loss' | 'accuracy'> {
   readonly meanIou?: number;
 }
@@ -186,7 +186,7 @@ function showScores({ loss, accuracy, meanIou }: Scores): string {
   return `loss ${showLoss(loss)}, acc ${showShare(accuracy)}${iou}`;
 }
 
-/** The layer whose shards lie furthest from their sync groups. */
+/** The layer whose shards are furthest from their sync groups. */
 function diagnosticsLine({ step, layers }: DiagnosticsEvent): string {
   const { path, worst } = layers.reduce((a, b) =>
     severityOf(b.worst) > severityOf(a.worst) ? b : a,
@@ -248,7 +248,7 @@ function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<stri
   return rows.map(([result, value]) => ({ result, value }));
 }
 
-/** Replicas times the samples of each; how many in all where they are not equally many. */
+/** Replicas times samples per replica; the total if replicas have unequal sizes. */
 function showBatch({ replicas, globalBatch }: StartEvent): string {
   const isEven = globalBatch % replicas === 0;
   return isEven ? `${replicas} x ${globalBatch / replicas}` : `${globalBatch} over ${replicas}`;

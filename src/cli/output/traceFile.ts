@@ -1,6 +1,6 @@
-// The last steps of a profile as a trace that chrome://tracing and ui.perfetto.dev show: Trace
-// Event Format, complete events ("X") with times in microseconds. One track for each worker; on it
-// steps, in them phases, in them layers, in them waits.
+// The last steps of a profile as a trace for chrome://tracing and ui.perfetto.dev: Trace Event
+// Format, complete events ("X") with times in microseconds. One track per worker, with nested
+// steps, phases, layers and waits.
 
 import { checkWritable } from '../../base/wholeFile.ts';
 import type { ProfileSpan } from '../../observe/profileReport.ts';
@@ -20,15 +20,15 @@ export interface TraceEvent {
 
 const PROCESS = 1;
 const US_PER_MS = 1000;
-/** The clock's own digits: nanoseconds. */
+/** The clock's own precision: nanoseconds. */
 const DIGITS = 3;
 
-/** Fails early, before any training, when the file could not be written. */
+/** Fails early, before any training, if the file cannot be written. */
 export async function checkTraceWritable(path: string): Promise<void> {
   await checkWritable(path, `--trace ${path}`);
 }
 
-/** Writes a trace that holds these spans. */
+/** Writes a trace of these spans. */
 export async function writeTrace(path: string, spans: readonly ProfileSpan[]): Promise<void> {
   const trace = { traceEvents: traceEvents(spans), displayTimeUnit: 'ms' };
   await writeOutput(path, `--trace ${path}`, `${JSON.stringify(trace)}\n`);
@@ -51,7 +51,7 @@ export function traceEvents(spans: readonly ProfileSpan[]): readonly TraceEvent[
   return [...names, ...tracks];
 }
 
-/** One worker's events: for each step one, for each of its phases one, and those of its spans. */
+/** One worker's events: one for each step, one for each of its phases, and those of its spans. */
 function trackEvents(spans: readonly ProfileSpan[]): readonly TraceEvent[] {
   return runsOf(spans, (a, b) => a.step === b.step).flatMap((step) => [
     coverEvent(`step ${step[0]!.step}`, 'step', step),
@@ -62,7 +62,7 @@ function trackEvents(spans: readonly ProfileSpan[]): readonly TraceEvent[] {
   ]);
 }
 
-/** Cuts spans into runs of neighbors that belong together. */
+/** Splits spans into runs of neighbors that belong together. */
 function runsOf(
   spans: readonly ProfileSpan[],
   belong: (a: ProfileSpan, b: ProfileSpan) => boolean,
@@ -83,7 +83,7 @@ function coverEvent(name: string, cat: string, spans: readonly ProfileSpan[]): T
   return { ...eventOf(name, cat, { rank, fromMs, toMs }), args: { step } };
 }
 
-/** A layer's pass or a wait; work outside of layers is its phase's event. */
+/** A layer's pass or a wait; work outside of layers is covered by its phase's event. */
 function spanEvents(span: ProfileSpan): readonly TraceEvent[] {
   const { step, phase, path, isWait } = span;
   if (!isWait && path === undefined) return [];
@@ -96,7 +96,7 @@ type Range = Pick<ProfileSpan, 'rank' | 'fromMs' | 'toMs'>;
 
 function eventOf(name: string, cat: string, { rank, fromMs, toMs }: Range): TraceEvent {
   const ts = toUs(fromMs);
-  // Both ends are rounded, so that neighbors meet and nothing leaves what it lies in.
+  // Both ends are rounded, so that neighbors meet and no event exceeds the one that contains it.
   const dur = Number((toUs(toMs) - ts).toFixed(DIGITS));
   return { name, cat, ph: 'X', pid: PROCESS, tid: rank, ts, dur };
 }

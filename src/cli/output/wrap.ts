@@ -1,14 +1,15 @@
-// Prose for a terminal: lines are broken between words, and go on below where their text began.
+// Wraps prose for a terminal: breaks lines between words, and indents continuation lines to the
+// start of their text.
 
-/** Marks of colors take no room; see text.ts. */
+/** Color marks have no width; see text.ts. */
 const MARKS = /[\ufdd0-\ufddf]/g;
-/** Indentation, the dash of a list, or a flag of a help text with the room after it. */
+/** Indentation, the dash of a list, or a flag in a help text with the space after it. */
 const HEAD = /^\s*(?:- |\S.*?\s{2,})?/;
-/** Text beside a head that is wider than this share of the line would be a thin column. */
+/** Text beside a head that takes more than this fraction of the line would be too narrow. */
 const MOST_HEAD = 0.5;
 const THIN_INDENT = 4;
 
-/** The text in lines of at most so many columns, as far as its words allow. */
+/** The text in lines of at most this many columns, unless a word is longer. */
 export function wrapped(text: string, columns: number): string {
   return text
     .split('\n')
@@ -16,7 +17,7 @@ export function wrapped(text: string, columns: number): string {
     .join('\n');
 }
 
-/** Paragraphs as one line each: lines that are not indented follow each other until a blank one. */
+/** Joins each paragraph to one line: a paragraph is a run of lines without indentation. */
 export function joinParagraphs(text: string): string {
   return text.replace(/(?<=^\S.*)\n(?=\S)/gm, ' ');
 }

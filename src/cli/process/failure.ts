@@ -1,5 +1,5 @@
-// How a command ends that could not do what it was asked: what is said, and the exit code. 2: the
-// caller can fix it. 1: the run broke, an output is not complete, or we have a bug.
+// How a failed command ends: its message and exit code. 2: the caller can fix it. 1: the run
+// failed, an output is incomplete, or there is a bug.
 
 import { InvariantError, RunError, UsageError } from '../../base/errors.ts';
 import { messageOf } from '../../base/showError.ts';
@@ -10,7 +10,7 @@ import { cut } from '../output/text.ts';
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
-/** The event of an error; where several things failed, the first decides and all are named. */
+/** The event of an error. If several things failed, the first one decides and all are named. */
 export function errorEvent(error: unknown): ErrorEvent {
   const [first, ...others] = errorsOf(error);
   const also = others.map((other) => ` Also: ${cut(messageOf(other))}`).join('');

@@ -1,5 +1,5 @@
-// The end of the process. Node gives terminals back their modes when it ends, and dies of a signal
-// where a terminal is gone; it leaves alone what is closed.
+// Ends the process. On exit, Node restores terminal modes, and dies of a signal if a terminal is
+// gone. It skips closed descriptors.
 
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -9,7 +9,7 @@ const terminals = [0, 1, 2].filter((fd) => isatty(fd));
 /** Ends the process with an exit code. */
 export function leave(code: number): never {
   for (const fd of terminals) {
-    // What was a terminal and is none any more has hung up.
+    // A descriptor that was a terminal and no longer is has hung up.
     if (!isatty(fd)) closeSync(fd);
   }
   process.exit(code);

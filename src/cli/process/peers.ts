@@ -1,5 +1,5 @@
-// The other processes of a command that an MPI launcher has started. The first one speaks for all;
-// what goes wrong in another one reaches it.
+// The other processes of a command that an MPI launcher has started. The first one prints for all
+// of them, and receives errors of the others.
 
 import { hostname } from 'node:os';
 import { RunError, UsageError } from '../../base/errors.ts';
@@ -14,12 +14,12 @@ import { markFailed, missingProcesses, noteProcess } from './supervised.ts';
 
 const launcher = findLauncher(process.env);
 let network: MpiNetwork | undefined;
-/** Whether what goes wrong may be of this process alone: flags are the same in all. */
+/** Whether errors may concern only this process. Errors in flags are the same in all. */
 let hasBegun = false;
 
-/** To be called before anything is said: all processes but the first are silent, and none of them
- * has a terminal, whatever the launcher gives them. `canShare` is whether the command can share its
- * work. */
+/** Call it before any output: all processes except the first are silent, and none of them has a
+ * terminal, regardless of what the launcher provides. `canShare` is whether the command can share
+ * its work. */
 export function beginAmongPeers(command: string, canShare: boolean): void {
   if (launcher === undefined) return;
   screen.goPlain();
@@ -32,12 +32,12 @@ export function beginAmongPeers(command: string, canShare: boolean): void {
   });
 }
 
-/** Whether a launcher has started this process beside others. */
+/** Whether a launcher has started this process with others. */
 export function hasLauncher(): boolean {
   return launcher !== undefined;
 }
 
-/** Joins the others; undefined where there are none. */
+/** Joins the others; undefined if there are none. */
 export async function joinPeers(timeoutMs: number | undefined): Promise<MpiNetwork | undefined> {
   hasBegun = true;
   if (launcher === undefined) return undefined;
@@ -48,18 +48,18 @@ export async function joinPeers(timeoutMs: number | undefined): Promise<MpiNetwo
   return network;
 }
 
-/** Whether this process speaks for all. */
+/** Whether this process prints for all. */
 export function isSpeaker(of: Network | undefined): boolean {
   return of === undefined || of.process === 0;
 }
 
-/** Lets the others, and a supervisor, know of an error; says it where they cannot be reached. */
+/** Reports an error to the others and to a supervisor, and prints it if they cannot be reached. */
 export async function tellPeers(error: unknown): Promise<void> {
   if (launcher === undefined) return;
   if (network !== undefined) {
     await tellFailure(network, error);
     if (!isOfPeer(error) && !isOfWorker(error)) markFailed(messageOf(error));
-    // The process that speaks for all is the one that is missing.
+    // The missing process is the one that prints for all.
     if (isOfSpeaker(error)) speakUp(launcher.rank, error);
   } else if (launcher.rank !== 0 && hasBegun) speakUp(launcher.rank, error);
 }
@@ -74,32 +74,31 @@ function isOfSpeaker(error: unknown): boolean {
   return error instanceof RunError && error.failure.process === 0;
 }
 
-/** Whether a worker of this process has died or failed, as another one might not. */
+/** Whether a worker of this process has died or failed in a way that others might not. */
 function isOfWorker(error: unknown): boolean {
   return error instanceof RunError && error.failure.rank !== undefined;
 }
 
-/** How long a process whose job ends waits for the others to stop with it: Open MPI leaves it a
- * second. */
+/** How long an ending process waits for the others to stop with it: Open MPI gives it a second. */
 const TOGETHER_MS = 100;
 
-/** Stops a run at a signal: with the others where they come, without them where the launcher is
- * about to kill all processes. */
+/** Stops a run on a signal: with the others if they join, without them if the launcher is about to
+ * kill all processes. */
 export function stopAmongPeers(trainer: Trainer): void {
   trainer.stop();
   if (launcher === undefined || !wasContinued()) return;
   setTimeout(() => trainer.stop({ withoutPeers: true }), TOGETHER_MS).unref();
 }
 
-/** What all processes go by. */
+/** What all processes agree on. */
 export interface Agreed {
   /** A signal that any of them has caught. */
   readonly caught: Signal | undefined;
-  /** As the first one has measured it. */
+  /** As measured by the first process. */
   readonly msPerStep: number;
 }
 
-/** Makes known what this process knows, and agrees on what counts. */
+/** Publishes this process's values, and agrees on common ones. */
 export async function agreeOn(of: Network | undefined, own: Agreed): Promise<Agreed> {
   if (of === undefined) return own;
   const all = await gatherJson<{ readonly caught: Signal | null; readonly msPerStep: number }>(of, {

@@ -1,30 +1,32 @@
-// Ctrl-C and its kin: the first ends a run in good order, a later one at once. npm, npx and shells
-// pass a signal on that the terminal sent to the command already, so signals within a second are
-// one. A terminal that goes away (SIGHUP) asks a run to stop as well, and never ends it at once.
+// Ctrl-C and similar signals: the first one ends a run cleanly, a later one immediately. npm, npx
+// and shells forward a signal that the terminal has already sent to the command, so signals within
+// a second count as one. A terminal that goes away (SIGHUP) also asks a run to stop, but never ends
+// it immediately.
 
 import { screen, warn } from '../output/screen.ts';
 import { errorEvent } from './failure.ts';
 import { leave } from './leave.ts';
 
-/** Exit codes of a run that a signal ended: 128 + the signal's number; SIGUSR1 is how a supervisor
- * passes an interrupt on through a launcher, which would kill soon after any other. */
+/** Exit codes of a run that a signal ended: 128 + the signal's number. A supervisor uses SIGUSR1 to
+ * forward an interrupt through a launcher, which would kill the processes soon after any other
+ * signal. */
 export const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143, SIGUSR1: 130 } as const;
 export type Signal = keyof typeof SIGNAL_CODES;
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const satisfies readonly Signal[];
 
-/** What a run says that a signal has ended. */
+/** The message of a run that a signal has ended. */
 export function stoppedBy(signal: Signal): string {
   return `stopped by ${signal}`;
 }
 
-/** Copies of one signal come within milliseconds; a second request takes a person longer. */
+/** Copies of one signal arrive within milliseconds; a person takes longer for a second request. */
 const ONE_SIGNAL_MS = 1000;
 
 /** What a signal does now: before there is a run, it ends the process. */
 let take: (signal: Signal) => void = endBeforeRun;
 
-/** Open MPI continues its processes, then asks them to end a second later, when one of them has
- * died or the job is to end. */
+/** When one of its processes has died or the job is ending, Open MPI continues the processes, and
+ * asks them to end a second later. */
 const CONTINUED_MS = 2000;
 let continuedMs = Number.NEGATIVE_INFINITY;
 
@@ -33,8 +35,7 @@ export function wasContinued(): boolean {
   return performance.now() - continuedMs < CONTINUED_MS;
 }
 
-/** Listens from now on until the process ends, so that no signal ends it in the midst of a
- * write. */
+/** Listens from now on until the process ends, so that no signal ends it during a write. */
 export function listenToSignals(more: readonly Signal[] = []): void {
   process.on('SIGCONT', () => {
     continuedMs = performance.now();
@@ -49,8 +50,8 @@ export interface CaughtSignals {
   release(): void;
 }
 
-/** The first signal asks the run to stop after its step, one that comes more than a second later
- * ends the process at once. `isTold` is whether that is said. */
+/** The first signal asks the run to stop after its step; one that comes more than a second later
+ * ends the process immediately. `isTold` is whether to print a message. */
 export function catchSignals(stop: () => void, quit: () => void, isTold = true): CaughtSignals {
   let caught: Signal | undefined;
   let caughtMs = 0;
@@ -61,7 +62,7 @@ export function catchSignals(stop: () => void, quit: () => void, isTold = true):
       caught = signal;
       caughtMs = performance.now();
       stop();
-      if (isTold) warn('syncbn: stopping; Ctrl-C again to end at once.');
+      if (isTold) warn('syncbn: stopping; press Ctrl-C again to end immediately.');
       return;
     }
     if (!isMore(signal)) return;
@@ -78,17 +79,17 @@ export function catchSignals(stop: () => void, quit: () => void, isTold = true):
     },
     release() {
       take = (signal) => {
-        // A supervisor learns in a moment that the run is over.
+        // A supervisor will soon know that the run is over.
         if (isMore(signal) && signal !== 'SIGUSR1') endBy(caught ?? signal);
       };
     },
   };
 }
 
-/** For a command that keeps nothing until its end: the first signal ends it, and says so. */
+/** For a command that saves nothing before its end: the first signal ends it, with a message. */
 export async function endingAtSignals<T>(run: () => Promise<T>): Promise<T> {
   take = (signal) => {
-    warn(`syncbn: ended by ${signal}; nothing is kept.`);
+    warn(`syncbn: ended by ${signal}; nothing was saved.`);
     endBy(signal);
   };
   try {

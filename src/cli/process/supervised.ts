@@ -1,5 +1,5 @@
-// What the processes of a supervised run leave for their supervisor, in a folder of its own: who
-// they are, and that no restart would help.
+// What the processes of a supervised run leave for their supervisor in a separate folder: their
+// ids, and whether a restart would not help.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -7,17 +7,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SUPERVISED_VARIABLE } from '../../mpi/launcher.ts';
 
-/** Is set in the environment of processes that are to keep their states there, to be restarted
- * from. */
+/** Set in the environment of processes that must keep their states there for restarts. */
 export const SNAPSHOTS_VARIABLE = 'SYNCBN_SNAPSHOTS';
 
 const FAILED = 'failed';
 const PROCESSES = 'processes';
-/** How long processes may take to end when their launcher has. */
+/** How long processes may take to end after their launcher has. */
 const END_GRACE_MS = 2000;
 const END_LOOK_MS = 20;
 
-/** Says that this process has failed for a reason of its own. */
+/** Records that this process has failed because of its own error. */
 export function markFailed(reason: string): void {
   const folder = process.env[SUPERVISED_VARIABLE];
   if (folder === undefined) return;
@@ -25,12 +24,12 @@ export function markFailed(reason: string): void {
   writeFileSync(join(folder, FAILED), reason);
 }
 
-/** Whether a process has said so. */
+/** Whether a process has recorded that. */
 export function hasFailed(folder: string): boolean {
   return existsSync(join(folder, FAILED));
 }
 
-/** Says by which id the system knows the process of a rank, on the supervisor's host. */
+/** Records the system's id for the process of a rank, on the supervisor's host. */
 export function noteProcess(rank: number): void {
   const folder = process.env[SUPERVISED_VARIABLE];
   if (folder === undefined || !existsSync(folder)) return;
@@ -38,13 +37,13 @@ export function noteProcess(rank: number): void {
   writeFileSync(join(folder, PROCESSES, `${rank}`), `${hostname()} ${process.pid}`);
 }
 
-/** The rank of the process that a host knows by this id; undefined where it has not said so. */
+/** The rank of the process with this id on a host; undefined if it was not recorded. */
 export function rankOf(folder: string, host: string, pid: number): number | undefined {
   return noted(folder).find((one) => one.host === host && one.pid === pid)?.rank;
 }
 
-/** Ends what a launcher has left of its processes on this host: MPICH's does not end one that is
- * stopped. */
+/** Ends processes that a launcher has left on this host. MPICH's launcher does not end a stopped
+ * process. */
 export async function endProcesses(folder: string): Promise<void> {
   const own = noted(folder).filter(({ host }) => host === hostname());
   const isAlive = ({ pid }: Noted): boolean => isOf(folder, pid);
@@ -54,8 +53,8 @@ export async function endProcesses(folder: string): Promise<void> {
   rmSync(join(folder, PROCESSES), { recursive: true, force: true });
 }
 
-/** Of the `size` processes of this supervised run those that cannot come, as far as it shows on
- * this host: they are stopped, or have not begun. */
+/** Those of the `size` processes of this supervised run that cannot join, as far as this host can
+ * tell: they are stopped, or have not started. */
 export function missingProcesses(size: number): readonly string[] {
   const folder = process.env[SUPERVISED_VARIABLE];
   if (folder === undefined) return [];
@@ -65,11 +64,11 @@ export function missingProcesses(size: number): readonly string[] {
   const absent = ranks.filter((rank) => begun.every((one) => one.rank !== rank));
   return [
     ...stopped.map(({ rank, host, pid }) => `process ${rank} on ${host} (PID ${pid}) is stopped`),
-    ...absent.map((rank) => `process ${rank} has not begun`),
+    ...absent.map((rank) => `process ${rank} has not started`),
   ];
 }
 
-/** Linux's letter for a process that a signal has stopped, after its name in parentheses. */
+/** Linux's state letter for a process stopped by a signal, after the name in parentheses. */
 const STOPPED = /\) T /;
 
 function isStopped(pid: number): boolean {
@@ -92,7 +91,7 @@ function noted(folder: string): readonly Noted[] {
   });
 }
 
-/** Whether a process runs and is one of this supervisor's, as far as the system tells. */
+/** Whether a process is running and belongs to this supervisor, as far as the system can tell. */
 function isOf(folder: string, pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,5 +1,5 @@
-// From the argument and flags of `syncbn summary` and `syncbn init` to a model: one by name, one in
-// a .json file, or that of a checkpoint; with the normalizations that train would give it.
+// From the argument and flags of `syncbn summary` and `syncbn init` to a model: by name, from a
+// .json file, or from a checkpoint; with the normalizations that train would give it.
 
 import { existsSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
@@ -21,23 +21,23 @@ import { readJsonFile } from './readJson.ts';
 import { allowModulesFrom, modelOptionsFrom, normFrom, SIZE_FLAGS } from './settings.ts';
 import { shapeFrom } from './shapeFlag.ts';
 
-/** Each is planned as a process, whose exchanges with all others take seconds to plan for more. */
+/** Each is planned as a process, and planning the exchanges between more of them takes seconds. */
 const MAX_REPLICAS = 1024;
 
-/** A model, and the run that it is looked at for. */
+/** A model, and the run for which it is shown. */
 export interface AskedModel {
   readonly name: string;
   readonly model: LayerSpec;
-  /** Undefined where neither the flags nor the model say. */
+  /** Undefined if neither the flags nor the model define it. */
   readonly inputShape: Shape | undefined;
   readonly replicas: number;
-  /** Samples of a step over all replicas. */
+  /** Samples per step over all replicas. */
   readonly batch: number;
-  /** Of the model of a checkpoint. */
+  /** The checkpoint of the model, if it is from one. */
   readonly saved: Checkpoint | undefined;
 }
 
-/** Before its normalizations are replaced. */
+/** The model before its normalizations are replaced. */
 type BareModel = Pick<AskedModel, 'model' | 'inputShape' | 'saved'> & { readonly isNamed: boolean };
 
 /** The model that the argument of `syncbn COMMAND` names. */
@@ -62,7 +62,7 @@ export async function askedModel(
     throw new UsageError({
       what: '--batch',
       given: batch,
-      allowed: `at least ${replicas}, a sample for each replica`,
+      allowed: `at least ${replicas}, one sample per replica`,
       hint: '--replicas for fewer of them',
     });
   }
@@ -109,14 +109,14 @@ async function checkpointAt(path: string): Promise<Checkpoint> {
   });
 }
 
-/** The input that the first layer asks for, where it says all sizes. */
+/** The input shape that the first layer requires, if it fixes all sizes. */
 function knownInput(model: LayerSpec): Shape | undefined {
   const expected = expectedInputOf(model);
   return expected?.some(Number.isNaN) ? undefined : expected;
 }
 
-/** Models by name are synchronized, as those that train makes; files are as they are written,
- * except on request. */
+/** Models by name are synchronized, like those that train makes; files keep their norms unless
+ * flags change them. */
 function withNorms(
   flags: Flags,
   { model, inputShape, saved, isNamed }: BareModel,
@@ -136,7 +136,7 @@ function withNorms(
   return convertNorm(model, { ...request, ...(inputShape && { inputShape }), ...run });
 }
 
-/** The input of a model. Throws a {@link UsageError} where nothing says it. */
+/** The input shape of a model. Throws a {@link UsageError} if it is unknown. */
 export function neededInput({ name, model, inputShape }: AskedModel): Shape {
   if (inputShape !== undefined) return inputShape;
   const expected = expectedInputOf(model);

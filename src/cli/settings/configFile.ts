@@ -1,5 +1,5 @@
-// Settings files: flags as a JSON object, by their names without the dashes in front. They are
-// checked against the flags of the command before anything is read from them.
+// Settings files: flags as a JSON object, by name without dashes. They are checked against the
+// flags of the command before anything is read from them.
 
 import type * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
@@ -12,7 +12,7 @@ import { readJson } from './readJson.ts';
 export type ConfigValue = string | number | boolean | readonly (string | number)[];
 export type Config = Readonly<Record<string, ConfigValue>>;
 
-/** Flags that a file cannot have: they say what to do with it. */
+/** Flags that a file cannot contain, since they say what to do with it. */
 export const NOT_IN_FILES: readonly string[] = ['config', 'print-config'];
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
@@ -36,7 +36,7 @@ const VALUES: Readonly<Record<Exclude<ValueKind, 'switch'>, Allowed>> = {
   text: { allowed: 'text', test: isText },
 };
 
-/** The flags of a settings file, as if they had been typed. Throws a {@link UsageError} for unknown
+/** The flags in a settings file, as if they had been typed. Throws a {@link UsageError} for unknown
  * names, with the nearest known one, and for values of another type. */
 export function readConfig(
   path: string,
@@ -84,7 +84,7 @@ function textOf(value: ConfigValue): string {
   return Array.isArray(value) ? value.join(',') : String(value);
 }
 
-/** A flag's text as a settings file has it. Throws a {@link UsageError} for text that is of another
+/** A flag's text as a value for a settings file. Throws a {@link UsageError} for text of another
  * type. */
 export function configValue({ name, kind, words }: Flag, text: string | true): ConfigValue {
   if (text === true) return true;

@@ -1,5 +1,5 @@
-// The flags of fine-tuning: which weights a run starts from, which parameters train, at which rate
-// and decay, and how batch norms train. Patterns are comma-separated.
+// The flags of fine-tuning: which weights a run starts from, which parameters train, with which
+// rate and decay, and how batch norms train. Patterns are separated by commas.
 
 import { UsageError } from '../../base/errors.ts';
 import type { BatchNormSwitches } from '../../nn/convert/switchBatchNorm.ts';
@@ -9,12 +9,12 @@ import type { TrainerOptions } from '../../runtime/trainerOptions.ts';
 import type { Flags } from './flags.ts';
 import type { FlagText } from './flagText.ts';
 
-/** As they stand in the help. */
+/** The flags as in the help. */
 export const fineTuneFlags: readonly FlagText[] = [
   [
     '--weights <file>',
     'Start from the weights of a checkpoint, without its steps and settings, or of a ' +
-      '.safetensors file with names of PyTorch',
+      ".safetensors file with PyTorch's names",
   ],
   [
     '--weights-partial',
@@ -22,13 +22,13 @@ export const fineTuneFlags: readonly FlagText[] = [
   ],
   ['--freeze <list>', "Parameters that do not train: '0.*,*.bias'; '!9.*' lets them train again"],
   ['--lr-scale <list>', "Factors of the learning rate: '0.*=0.1,*.bias=2'"],
-  ['--weight-decay-of <list>', "Weight decay of their own: '*.bias=0'"],
+  ['--weight-decay-of <list>', "Separate weight decay: '*.bias=0'"],
   [
     '--bn-statistics <whose>',
     'batch or running: the statistics that batch norms train with (default batch)',
     ['batch', 'running'],
   ],
-  ['--bn-keep-running', 'Running statistics of batch norms stay as they are'],
+  ['--bn-keep-running', 'Running statistics of batch norms are not updated'],
   ['--bn-freeze-affine', 'Weights and biases of batch norms do not train'],
   ['--bn-layers <list>', "With --bn-...: only batch norms of these layers, '1.*,4.*'"],
 ];
@@ -65,7 +65,7 @@ export function fineTuningFrom(flags: Flags): Omit<Partial<TrainerOptions>, 'dat
   };
 }
 
-/** How batch norms are to train; none where nothing is asked for. */
+/** How batch norms train; empty without such flags. */
 export function switchesFrom(flags: Flags): readonly BatchNormSwitches[] {
   const layers = listFrom(flags, 'bn-layers');
   const statistics = flags.choice('bn-statistics', STATISTICS_SOURCES);
@@ -87,7 +87,7 @@ function listFrom(flags: Flags, name: string): readonly string[] {
   return items.map((item) => item.trim());
 }
 
-/** `pattern=number`, once or more. */
+/** One or more `pattern=number`. */
 function valuesFrom(
   flags: Flags,
   name: string,
@@ -101,7 +101,7 @@ function valuesFrom(
     throw new UsageError({
       what: `--${name}`,
       given: item,
-      allowed: 'pattern=number, or several of them with commas between',
+      allowed: 'pattern=number, or several separated by commas',
       hint: `--${name} '*.bias=0.1'`,
     });
   });

@@ -1,7 +1,7 @@
-// What a flag is, once: help pages, docs/commands.md, shell completion and settings files are all
-// made of these lists. How a flag is typed says which values it takes.
+// The definition of a flag: help pages, docs/commands.md, shell completion and settings files all
+// use these lists. The usage text of a flag determines which values it takes.
 
-/** A flag as it stands in the help, and the words that its value may be, where those are few. */
+/** A flag's usage and help text, and its possible values if there are few. */
 export type FlagText = readonly [usage: string, text: string, words?: readonly string[]];
 
 /** Flags under a heading of the help. */
@@ -10,17 +10,18 @@ export interface FlagGroup {
   readonly flags: readonly FlagText[];
 }
 
-/** What a flag's value is in a settings file: `switch` is true or false, `list` takes arrays. */
+/** The type of a flag's value in a settings file: `switch` is true or false, `list` accepts
+ * arrays. */
 export type ValueKind = 'switch' | 'whole' | 'number' | 'list' | 'text';
 
-/** A flag, taken apart. */
+/** A parsed flag. */
 export interface Flag {
   /** Without its dashes. */
   readonly name: string;
   readonly usage: string;
   readonly text: string;
   readonly kind: ValueKind;
-  /** Whether it may stand alone although it can have a value. */
+  /** Whether its value is optional. */
   readonly isOptional: boolean;
   readonly words: readonly string[];
   /** Whether its value may be a file or a folder. */
@@ -38,7 +39,7 @@ function kindsOf(kind: ValueKind, placeholders: readonly string[]): Record<strin
   return Object.fromEntries(placeholders.map((placeholder) => [placeholder, kind]));
 }
 
-/** Takes a flag apart: `--lr <rate>` has a number, `--watch [port]` may stand alone. */
+/** Parses a flag: `--lr <rate>` takes a number, `--watch [port]` has an optional value. */
 export function flagOf([usage, text, words = []]: FlagText): Flag {
   const found = /^--(\S+?)(?: ([<[])([^>\]]+)[>\]])?$/.exec(usage);
   if (found === null) throw new TypeError(`a flag that cannot be read: ${usage}`);
@@ -53,7 +54,7 @@ export function flagsOf(groups: readonly FlagGroup[]): readonly Flag[] {
   return groups.flatMap(({ flags }) => flags.map(flagOf));
 }
 
-/** The groups with what is left of them; empty ones are left out. */
+/** The groups with the remaining flags; empty groups are dropped. */
 export function filterGroups(
   groups: readonly FlagGroup[],
   keep: (flag: Flag) => boolean,

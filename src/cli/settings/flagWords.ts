@@ -1,5 +1,5 @@
-// The words that flags take, for help and completion. They repeat lists of the library, whose files
-// would be loaded for every help page; test/cli/flagTable.test.ts compares the two.
+// The words that flags accept, for help and completion. They repeat lists of the library, whose
+// files would otherwise be loaded for every help page; test/cli/flagTable.test.ts compares the two.
 
 export const DATA_WORDS: readonly string[] = [
   'mnist',

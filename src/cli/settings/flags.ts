@@ -1,14 +1,14 @@
-// From the text of flags to typed values. The parser hands out numbers, strings, booleans and,
-// where a flag is given twice, lists; here each value becomes what its flag means, or an error that
+// From the text of flags to typed values. The parser returns numbers, strings, booleans and, for a
+// repeated flag, lists. Here, each value is converted to its flag's type, or causes an error that
 // says what is allowed.
 
 import { checkInteger, UsageError } from '../../base/errors.ts';
 
-/** What the parser hands out, by camel-cased flag. */
+/** The parser's values, by camel-cased flag. */
 export type RawFlags = Readonly<Record<string, unknown>>;
 
-/** Stands before every value while the parser has it. Without it the parser would make a number of
- * what looks like one, so that the file `007` became `7`, and a flag of a negative number. */
+/** Precedes every value inside the parser. Otherwise, the parser would convert text that looks like
+ * a number, so that the file `007` became `7`, and treat a negative number as a flag. */
 const VALUE_MARK = ':';
 
 /** The longest range `a..b`. */
@@ -35,7 +35,7 @@ export function markValues(argv: readonly string[], valueFlags: readonly string[
   return words;
 }
 
-/** The parser's flags with their values as the user typed them. */
+/** The parser's flags, with values as the user typed them. */
 export function unmarkValues(raw: RawFlags): RawFlags {
   const unmark = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(unmark);
@@ -44,7 +44,7 @@ export function unmarkValues(raw: RawFlags): RawFlags {
   return Object.fromEntries(Object.entries(raw).map(([name, value]) => [name, unmark(value)]));
 }
 
-/** Reads flags by the name that the user typed. */
+/** Reads flags by the names that users type. */
 export class Flags {
   private readonly raw: RawFlags;
 
@@ -57,13 +57,13 @@ export class Flags {
     return this.raw[camelCase(name)] !== undefined;
   }
 
-  /** The same flags with these in place of what was given, by the name that a user would type. */
+  /** The same flags with these replacements, by typed name. */
   with(flags: Readonly<Record<string, string | true>>): Flags {
     const given = Object.entries(flags).map(([name, value]) => [camelCase(name), value]);
     return new Flags({ ...this.raw, ...Object.fromEntries(given) });
   }
 
-  /** The same flags, and these where they were not given; `--no-x` takes x back. */
+  /** The same flags, with these defaults for those not given; `--no-x` cancels x. */
   withDefaults(defaults: Readonly<Record<string, string | true>>): Flags {
     const all = Object.entries({ ...new Flags({}).with(defaults).raw, ...this.raw });
     return new Flags(Object.fromEntries(all.filter(([, value]) => value !== false)));
@@ -100,7 +100,7 @@ export class Flags {
     });
   }
 
-  /** A flag whose value is a comma-separated list of numbers. */
+  /** A flag with a comma-separated list of numbers. */
   numbers(name: string): readonly number[] | undefined {
     return this.text(name)
       ?.split(',')
@@ -121,12 +121,12 @@ export class Flags {
     return checkInteger(`--${name}`, value, min, max);
   }
 
-  /** A flag whose value may be left out: `bare` then; undefined without the flag. */
+  /** A flag with an optional value, `bare` by default; undefined without the flag. */
   integerOr(name: string, bare: number, min: number, max: number): number | undefined {
     return this.one(name) === true ? bare : this.integer(name, min, max);
   }
 
-  /** A flag whose value is a comma-separated list, or left out for all: true then. */
+  /** A flag with a comma-separated list, or without a value for all: then true. */
   listOrAll(name: string): readonly string[] | true | undefined {
     return this.one(name) === true ? true : this.text(name)?.split(',');
   }
@@ -150,15 +150,15 @@ export class Flags {
   }
 }
 
-/** The words of a comma-separated list, each once; undefined without one. */
+/** The words of a comma-separated list, without duplicates; undefined without one. */
 export function wordsIn(what: string, text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined;
   const words = text.split(',').map((word) => word.trim());
   if (!words.includes('')) return [...new Set(words)];
-  throw new UsageError({ what, given: text, allowed: 'values with commas between them' });
+  throw new UsageError({ what, given: text, allowed: 'values separated by commas' });
 }
 
-/** The whole numbers of a comma-separated list, of which `1..3` is 1,2,3; each once. */
+/** The integers in a comma-separated list, where `1..3` means 1,2,3; without duplicates. */
 export function integersIn(
   what: string,
   text: string | undefined,
@@ -173,8 +173,8 @@ export function integersIn(
   return numbers && [...new Set(numbers)];
 }
 
-/** `1..3` as 1, 2, 3, and every other word as it is. Longer ranges than anyone crosses stay words,
- * which nothing takes. */
+/** `1..3` as 1, 2, 3, and every other word unchanged. Excessively long ranges stay words, which are
+ * refused later. */
 export function expandRange(word: string): readonly string[] {
   const found = /^(\d+)\.\.(\d+)$/.exec(word);
   if (found === null) return [word];

@@ -9,24 +9,24 @@ import { type FittedLink, fitLink, parseDoctor } from '../../simulate/doctorLink
 import { LINK_NAMES, LINKS, type Link } from '../../simulate/links.ts';
 import type { Flags } from './flags.ts';
 
-/** What only devices have. */
+/** Flags only for devices. */
 const DEVICE_FLAGS = [
   ...['device', 'devices', 'replica-batch', 'step-ms', 'call-us', 'per-node', 'intra', 'inter'],
   ...['cards', 'collective', 'statistics', 'group-size', 'bucket-mib', 'share'],
   ...['train-steps', 'replicas', 'reports'],
 ];
-/** What only hosts have. */
+/** Flags only for hosts. */
 const HOST_FLAGS = ['batch', 'workers', 'link'];
 const DEFAULT_LINK = 'ethernet-10g';
 
-/** Refuses flags that mean nothing for hosts, or nothing without them. */
+/** Refuses flags that do not apply to hosts, or that apply only to hosts. */
 export function checkHostFlags(flags: Flags): void {
   if (!flags.has('hosts')) {
     for (const flag of HOST_FLAGS) refuse(flags, flag, 'requires --hosts', '--hosts 2,4');
     return;
   }
   for (const flag of DEVICE_FLAGS) {
-    refuse(flags, flag, 'describes devices and does not go with --hosts');
+    refuse(flags, flag, 'describes devices and cannot be combined with --hosts');
   }
   if (flags.isSet('measure')) return;
   throw new UsageError({
@@ -40,7 +40,7 @@ function refuse(flags: Flags, flag: string, problem: string, hint?: string): voi
   throw new UsageError({ what: `--${flag}`, problem, ...(hint !== undefined && { hint }) });
 }
 
-/** Samples of a step over all hosts. */
+/** Samples per step over all hosts. */
 export function globalBatchFrom(flags: Flags): number {
   return flags.integer('batch', 1) ?? DEFAULT_REPLICAS * DEFAULT_REPLICA_BATCH;
 }
@@ -65,7 +65,7 @@ function readLink(path: string): string {
     throw new UsageError({
       what: `--link ${path}`,
       given: messageOf(error),
-      allowed: `a file that syncbn doctor --mpi --json has written, or ${LINK_NAMES.join(', ')}`,
+      allowed: `a file from syncbn doctor --mpi --json, or ${LINK_NAMES.join(', ')}`,
       ...(nearest !== undefined && { hint: `--link ${nearest}` }),
     });
   }

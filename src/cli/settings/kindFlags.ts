@@ -1,16 +1,16 @@
-// Flags that are options of one kind of several, such as of an optimizer or a schedule: each is
-// read where it is given, and refused where the kind has no such option.
+// Flags that are options of one kind among several, such as optimizers or schedules: each is read
+// if it is given, and refused if the chosen kind has no such option.
 
 import { UsageError } from '../../base/errors.ts';
 import type { Flags } from './flags.ts';
 
-/** A flag and the option that it becomes. */
+/** A flag and its option. */
 export interface KindFlag {
   readonly flag: string;
   readonly option: string;
-  /** The flag's value; undefined where it is not given. */
+  /** The flag's value; undefined if it is not given. */
   read(flags: Flags, flag: string): unknown;
-  /** What a switch sets the option to; undefined for a flag with a value. */
+  /** The value that a switch sets; undefined for a flag with a value. */
   readonly sets?: boolean;
 }
 
@@ -19,8 +19,8 @@ export function switchTo(sets: boolean): Pick<KindFlag, 'read' | 'sets'> {
   return { sets, read: (flags, flag) => (flags.isSet(flag) ? sets : undefined) };
 }
 
-/** The options that the flags give to the chosen kind. Throws a {@link UsageError} for a flag that
- * it does not take, with the kinds that do. */
+/** The options for the chosen kind from the flags. Throws a {@link UsageError} for a flag that it
+ * does not take, with the kinds that do. */
 export function optionsOfKind<Kind extends string>(
   flags: Flags,
   table: readonly KindFlag[],
@@ -50,12 +50,12 @@ export function optionsOfKind<Kind extends string>(
   return given;
 }
 
-/** A kind as it is typed: `oneCycle` is `one-cycle`. */
+/** A kind as it is typed: `one-cycle` for `oneCycle`. */
 export function flagWord(kind: string): string {
   return kind.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Throws a {@link UsageError} for a flag that needs something else. */
+/** Throws a {@link UsageError} for a flag that requires something else. */
 export function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {
   if (isThere || !flags.has(name)) return;
   throw new UsageError({ what: `--${name}`, problem: `requires ${needed}` });

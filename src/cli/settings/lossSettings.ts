@@ -7,7 +7,7 @@ import type { HeadOptions } from '../../plan/heads.ts';
 import type { Flags } from './flags.ts';
 import { readJson } from './readJson.ts';
 
-/** The losses that a name alone says, and the kind that each is. */
+/** The losses that need only a name, and the kind of each. */
 const NAMES = {
   'cross-entropy': 'crossEntropy',
   'binary-cross-entropy': 'binaryCrossEntropy',
@@ -17,7 +17,7 @@ const NAMES = {
 } as const;
 const OPTIONS = ['label-smoothing', 'class-weights', 'ignore-index'] as const;
 
-/** The loss that the flags ask for; undefined where they say nothing of it. */
+/** The loss that the flags ask for; undefined if they do not mention it. */
 export function lossFrom(flags: Flags): LossSpec | undefined {
   const text = flags.text('loss');
   const option = OPTIONS.find((name) => flags.has(name));
@@ -25,7 +25,7 @@ export function lossFrom(flags: Flags): LossSpec | undefined {
     if (option === undefined) return parseLoss(readJson('loss', text));
     throw new UsageError({
       what: `--${option}`,
-      problem: `does not go with --loss ${text}, which has the options of the loss`,
+      problem: `cannot be combined with --loss ${text}, which has the options of the loss`,
     });
   }
   const names = Object.keys(NAMES) as (keyof typeof NAMES)[];
@@ -46,7 +46,7 @@ export function lossFrom(flags: Flags): LossSpec | undefined {
   });
 }
 
-/** How the heads of the model are trained: by the loss of the main output, with weights. */
+/** How the model's heads are trained: with the loss of the main output, and weights. */
 export function headsFrom(flags: Flags): Readonly<Record<string, HeadOptions>> | undefined {
   const items = flags.text('heads')?.split(',');
   const heads = items?.map((item): [string, HeadOptions] => {
@@ -58,7 +58,7 @@ export function headsFrom(flags: Flags): Readonly<Record<string, HeadOptions>> |
     throw new UsageError({
       what: '--heads',
       given: item,
-      allowed: 'name=weight, or several of them with commas between; weights above 0',
+      allowed: 'name=weight, or several separated by commas; weights above 0',
       hint: '--heads aux=0.4',
     });
   });

@@ -1,4 +1,4 @@
-// The optimizer that the flags ask for, and how its learning rate grows with the batch.
+// The optimizer that the flags ask for, and how its learning rate scales with the batch.
 
 import { UsageError } from '../../base/errors.ts';
 import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
@@ -36,7 +36,7 @@ export function optimizerFrom(flags: Flags): OptimizerSpec {
   if (flags.isSet('no-norm-decay') && flags.isSet('decay-all')) {
     throw new UsageError({
       what: '--decay-all',
-      problem: 'does not go with --no-norm-decay',
+      problem: 'cannot be combined with --no-norm-decay',
     });
   }
   const given = optionsOfKind(flags, OPTIMIZER_FLAGS, {
@@ -54,7 +54,7 @@ export function optimizerFrom(flags: Flags): OptimizerSpec {
   return parseOptimizer({ kind, ...defaults, ...given });
 }
 
-/** How the learning rate grows with the global batch; undefined where it does not. */
+/** How the learning rate scales with the global batch; undefined if it does not. */
 export function lrScalingFrom(flags: Flags): LrScaling | undefined {
   const rule = flags.choice('lr-scaling', LR_SCALING_RULES);
   const baseBatch = flags.integer('lr-base-batch', 1) ?? DEFAULT_BASE_BATCH;

@@ -1,4 +1,4 @@
-// What the flags of `train` say of a report, and of event files for TensorBoard.
+// The flags of `train` for reports, and for TensorBoard's event files.
 
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
@@ -9,26 +9,26 @@ const DEFAULT_PORT = 8710;
 const MAX_PORT = 65_535;
 const LOOPBACK = '127.0.0.1';
 
-/** What the flags ask for; undefined where it is neither file nor page. */
+/** The requested report; undefined for neither a file nor a page. */
 export interface ReportAsked {
   readonly file: string | undefined;
   readonly port: number | undefined;
   readonly host: string;
 }
 
-/** What is to look at the run. */
+/** What observes the run. */
 export interface ObserversAsked {
   readonly report: ReportAsked | undefined;
-  /** The folder of TensorBoard's event files. */
+  /** The folder for TensorBoard's event files. */
   readonly tensorboard: string | undefined;
 }
 
-/** Whether there is to be a file or a page. */
+/** Whether a file or a page is requested. */
 export function asksForReport(flags: Flags): boolean {
   return flags.text('report') !== undefined || portFrom(flags) !== undefined;
 }
 
-/** Reads the flags, and tries the file and the folder. */
+/** Reads the flags, and checks that the file and the folder can be written. */
 export async function observersAsked(flags: Flags): Promise<ObserversAsked> {
   const report = await reportAsked(flags);
   const tensorboard = flags.text('tensorboard');

@@ -1,5 +1,5 @@
-// From a resolved run back to the flags that describe it: what --print-config prints. Flags of
-// speed, files and output are none of it, except as they were given.
+// Converts a resolved run back to the flags that describe it, for --print-config. Flags for speed,
+// files and output are included only if they were given.
 
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
@@ -13,12 +13,12 @@ import { OPTIMIZER_FLAGS, optimizerFrom } from './optimizerFlags.ts';
 import { SCHEDULE_FLAGS } from './scheduleFlags.ts';
 import { DEFAULTS, dataFrom, runOptionsFrom } from './settings.ts';
 
-/** The settings of a run as a checkpoint has them. */
+/** The settings of a run in a checkpoint. */
 type Saved = CheckpointHead['run'];
 type Spec = Readonly<Record<string, unknown>>;
 
-/** The flags of `train` with all that they leave to defaults. Reads the data, since some defaults
- * follow from it. A resumed run has the settings of its checkpoint. */
+/** The flags of `train`, with defaults filled in. Reads the data, since some defaults depend on it.
+ * A resumed run has the settings of its checkpoint. */
 export async function resolvedFlags(flags: Flags): Promise<Config> {
   const path = flags.text('resume');
   if (path !== undefined) return savedFlags(path);
@@ -26,7 +26,7 @@ export async function resolvedFlags(flags: Flags): Promise<Config> {
   const config = resolveOptions({ ...(await runOptionsFrom(flags, data)), workers: 1 });
   const resolved = flagsOfRun({
     ...(config as unknown as Saved),
-    // As it was given: the flag that scales it is given, too.
+    // Not scaled: the flag that scales it is given, too.
     optimizer: { ...optimizerFrom(flags) },
   });
   const { batch, ...rest } = resolved;
@@ -44,8 +44,8 @@ function lossOf({ task }: Dataset): Config {
   return { loss: task.kind === 'regression' ? 'mse' : 'cross-entropy' };
 }
 
-/** The flags that describe the run of a checkpoint. Those of its data, its model and its losses are
- * there if the command wrote it. The learning rate is the scaled one. */
+/** The flags that describe a checkpoint's run, including those of its data, model and losses if the
+ * command wrote it. The learning rate is the scaled one. */
 export async function savedFlags(path: string): Promise<Config> {
   const { run, note } = (await openCheckpoint(path)).head;
   return { ...notedIn(note), ...flagsOfRun(run) };
@@ -84,7 +84,7 @@ function flagsOfRun(run: Saved): Config {
   );
 }
 
-/** The flags of the options of an optimizer or a schedule. */
+/** The flags for the options of an optimizer or a schedule. */
 function ofKind(table: readonly KindFlag[], spec: Spec): Config {
   return Object.fromEntries(
     table.flatMap(({ flag, option, sets }): (readonly [string, ConfigValue])[] => {
@@ -96,7 +96,7 @@ function ofKind(table: readonly KindFlag[], spec: Spec): Config {
   );
 }
 
-/** Pairs are `a:b`, as they are typed. */
+/** Pairs are `a:b`, as typed. */
 function plain(value: unknown): ConfigValue {
   if (!Array.isArray(value)) return value as ConfigValue;
   return value.map((item) => (Array.isArray(item) ? item.join(':') : (item as number)));

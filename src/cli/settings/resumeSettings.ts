@@ -1,6 +1,6 @@
-// A resumed run has the settings of its checkpoint. Flags that say the same are welcome, flags that
-// say something else are an error that names both. Only --norm may: it converts; and --replicas
-// where they decide nothing, which Trainer.resume knows.
+// A resumed run has the settings of its checkpoint. Flags that agree are accepted; flags that
+// differ are an error that names both. The exceptions are --norm, which converts, and --replicas if
+// they decide nothing, which Trainer.resume knows.
 
 import { UsageError } from '../../base/errors.ts';
 import { type CheckpointHead, savedLosses } from '../../checkpoint/checkpoint.ts';
@@ -29,7 +29,7 @@ import {
   trainerOptionsFrom,
 } from './settings.ts';
 
-/** Flags that decide what is computed, and the part of the config that each decides. */
+/** Flags that decide what is computed, and the part of the config that each sets. */
 const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
   ['batch', (config) => config.globalBatch],
   ['replica-batch', (config) => config.globalBatch / config.replicas],
@@ -71,12 +71,12 @@ function partOf(what: 'optimizer' | 'schedule', option: string): (config: Decide
   return (config) => (config[what] as unknown as Readonly<Record<string, unknown>>)[option];
 }
 
-/** Flags that decide the norms of a model. */
+/** Flags that decide a model's norms. */
 const NORM_FLAGS = ['norm', 'norm-kinds', 'group-size', 'num-groups'] as const;
 
 type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs' | 'diagnosticsEvery'>;
 
-/** What is gone on from. */
+/** The checkpoint to resume. */
 interface Resumed {
   readonly path: string;
   readonly saved: Omit<CheckpointHead, 'tensors'>;
@@ -115,14 +115,14 @@ async function checkModel(
   checkStart(flags, { path, isRestart, kept });
   for (const flag of SIZE_FLAGS) refuseWithout(flags, flag, '--model', flags.has('model'));
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
-  // A model alone says nothing of its norm, nor whether all convolutions are direct.
+  // A bare model does not specify its norm, or whether all convolutions are direct.
   const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none', kinds: 'all' });
   const named = flags.has('model') ? (await bareNetFrom(flags, data)).model : kept;
   const model = [named, directConvolutions(named)].find((one) => isSame(bare(one), bare(kept)));
   if (model === undefined) {
     throw contradiction('--model', flags.text('model'), path, 'another model');
   }
-  // A norm that is named replaces the checkpoint's, but where the flags describe the whole run.
+  // A given norm replaces the checkpoint's, except if the flags describe the whole run.
   if (asked.length === 0 || (flags.has('norm') && !isRestart)) return;
   const normalized = normalizedAs(flags, model, data);
   if (isSame(switchBatchNorms(normalized, switchesFrom(flags)).model, kept)) return;
@@ -131,8 +131,8 @@ async function checkModel(
   throw contradiction(what, given, path, normsOf(kept).join(', ') || 'none');
 }
 
-/** What only a new run takes: weights, how the model starts and trains its norms, and how it
- * convolves. */
+/** What only a new run accepts: weights, how the model initializes and trains its norms, and its
+ * convolution algorithm. */
 function checkStart(
   flags: Flags,
   { path, isRestart, kept }: Omit<Resumed, 'saved'> & { readonly kept: LayerSpec },
@@ -140,7 +140,7 @@ function checkStart(
   if (flags.has('weights') && !isRestart) {
     throw new UsageError({
       what: `--weights ${flags.text('weights')}`,
-      problem: `does not go with --resume ${path}, which goes on with the weights of that file`,
+      problem: `cannot be combined with --resume ${path}, which uses the weights in that file`,
       hint: 'leaving out one of them',
     });
   }
@@ -165,7 +165,7 @@ function contradiction(what: string, given: unknown, path: string, kept: unknown
   return new UsageError({
     what: `${what} with --resume ${path}`,
     given,
-    allowed: `what the checkpoint has, ${JSON.stringify(kept)}`,
+    allowed: `the checkpoint's value, ${JSON.stringify(kept)}`,
     hint: `leaving ${what} out, or a new run without --resume`,
   });
 }

@@ -42,13 +42,13 @@ export const SCHEDULE_FLAGS: readonly KindFlag[] = [
   { flag: 'points', option: 'points', read: pointsFrom },
   { flag: 'factor', option: 'factor', read: number },
   { flag: 'lr-patience', option: 'patience', read: (flags, flag) => flags.integer(flag, 0) },
-  // Early stopping has it, too.
+  // Also a flag of early stopping.
   { flag: 'monitor', option: 'monitor', read: (flags, flag) => monitorOf(flags, flag) },
 ];
 
 const SCHEDULE_WORDS: readonly string[] = SCHEDULE_NAMES.map(flagWord);
 
-/** What a schedule cannot do without, and how it is typed. */
+/** Required options of a schedule, and how they are typed. */
 const NEEDED: Partial<
   Readonly<Record<ScheduleName, { readonly flag: string; readonly hint: string }>>
 > = {
@@ -57,7 +57,7 @@ const NEEDED: Partial<
   warmRestarts: { flag: 'period', hint: '--period 10 --schedule-unit epochs' },
 };
 
-/** The schedule; constant where none is named. */
+/** The schedule; constant if none is named. */
 export function scheduleFrom(flags: Flags): ScheduleSpec {
   const word = flags.choice('schedule', SCHEDULE_WORDS) ?? 'constant';
   const kind = SCHEDULE_NAMES.find((name) => flagWord(name) === word)!;
@@ -84,7 +84,7 @@ function monitorOf(flags: Flags, flag: string): unknown {
   return flags.text('schedule') === 'plateau' ? flags.choice(flag, MONITORS) : undefined;
 }
 
-/** `0:0.1,5:1,30:0` as pairs of place and factor. */
+/** `0:0.1,5:1,30:0` as pairs of position and factor. */
 function pointsFrom(flags: Flags, flag: string): readonly SchedulePoint[] | undefined {
   return flags
     .text(flag)
@@ -99,7 +99,7 @@ function pointsFrom(flags: Flags, flag: string): readonly SchedulePoint[] | unde
       throw new UsageError({
         what: `--${flag}`,
         given: pair,
-        allowed: 'places and factors of the learning rate, place:factor',
+        allowed: 'positions and factors of the learning rate, position:factor',
         hint: '--points 0:0.1,5:1,30:0',
       });
     });

@@ -1,18 +1,18 @@
-// Files that a command writes are not those that it reads, and each of them is its own.
+// Checks that a command's output files differ from its input files and from each other.
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import type { Flags } from './flags.ts';
 
-/** Flags of `train` that name a file to write, in the order in which they are told of. */
+/** Flags of `train` that name an output file, in the order of messages. */
 const WRITTEN = ['report', 'trace', 'log', 'best', 'checkpoint', 'resume-or-start'] as const;
-/** Flags that name a file to read, where their value is a path. */
+/** Flags that name an input file, if their value is a path. */
 const READ = ['resume', 'model'] as const;
-/** A checkpoint may go where the run came from; what else goes there is checked with the rest. */
+/** A checkpoint may replace the one that the run came from; other checks happen elsewhere. */
 const SHARED = new Set(['checkpoint resume', 'checkpoint resume-or-start']);
 
-/** Throws a {@link UsageError} for a file that `train` would write over another of its files. */
+/** Throws a {@link UsageError} if `train` would write over another of its files. */
 export function checkSeparateFiles(flags: Flags): void {
   const data = flags.text('data');
   const written = WRITTEN.filter((name) => flags.text(name) !== undefined);
@@ -32,16 +32,16 @@ function overwrites(name: string, path: string, other: string): UsageError {
   return new UsageError({
     what: `--${name} ${path}`,
     problem: `would write over ${other}`,
-    hint: 'a file of its own',
+    hint: 'a separate file',
   });
 }
 
-/** Whether it is, or is to be, a regular file: devices and pipes may be written by several. */
+/** Whether it is, or will be, a regular file: several outputs may share a device or pipe. */
 function isFile(path: string): boolean {
   return !existsSync(path) || statSync(path).isFile();
 }
 
-/** Whether two paths lead to one file, which may not exist yet. */
+/** Whether two paths lead to the same file, which may not exist yet. */
 export function isSameFile(a: string, b: string): boolean {
   return realPath(a) === realPath(b);
 }

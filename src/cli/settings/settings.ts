@@ -1,4 +1,4 @@
-// From the flags of `syncbn train` to a run: data, model, optimizer and the rest, with the
+// From the flags of `syncbn train` to a run: data, model, optimizer and other options, with the
 // command's defaults.
 
 import { UsageError } from '../../base/errors.ts';
@@ -47,8 +47,8 @@ import { scheduleFrom } from './scheduleFlags.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
 
-/** The dataset that the flags ask for, read as a checkpoint that is gone on from had it: earlier
- * versions kept float targets as they are, and limited data to its first samples. */
+/** The dataset that the flags ask for. If a checkpoint is resumed, it is read in the same way as
+ * before: earlier versions kept float targets unchanged, and limited data to its first samples. */
 export async function dataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
   const dataset = await wholeDataFrom(flags, saved);
   const limit = flags.integer('limit', 1);
@@ -59,7 +59,7 @@ export async function dataFrom(flags: Flags, saved?: DatasetDescription): Promis
   return isDataOf(saved, first) ? first : drawn;
 }
 
-/** Targets that are shares of classes, or yes and no, stay as they are. */
+/** Targets that are shares of classes, or yes and no, stay unchanged. */
 async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
   const asked = openOptionsFrom(flags);
   const open = (standardizeTargets: boolean): Promise<Dataset> =>
@@ -71,7 +71,7 @@ async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<
   return loss?.kind === 'crossEntropy' && isStandard(data) ? open(false) : data;
 }
 
-/** How the flags say that data is to be read. */
+/** The flags' options for reading data. */
 export function openOptionsFrom(flags: Flags): OpenOptions {
   const classes = flags.integer('classes', 1);
   const testSplit = flags.number('test-split', 0);
@@ -97,10 +97,10 @@ function isDataOf(saved: DatasetDescription, data: Dataset): boolean {
   return dataDifference(describeDataset(data), saved) === undefined;
 }
 
-/** A model, and the weights that a run of it starts from where its file has them. */
+/** A model, and the weights that its run starts from if its file has them. */
 export type AskedNet = Pick<TrainerOptions, 'model' | 'weights' | 'strictWeights'>;
 
-/** The options of a run that the flags ask for: of their model, from the weights of its file. */
+/** The options of the run that the flags ask for: with their model, and the weights of its file. */
 export async function runOptionsFrom<Data extends TrainingData>(
   flags: Flags,
   data: Data,
@@ -122,8 +122,8 @@ export async function netFrom(flags: Flags, data: TrainingData): Promise<AskedNe
   return { ...start, model: normalizedAs(flags, model, data) };
 }
 
-/** A model with the normalizations that the flags ask for. A file says how its model normalizes,
- * which changes only on request; models by name are synchronized. */
+/** The model with the normalizations that the flags ask for. A model from a file keeps its own
+ * unless flags change them; models by name are synchronized. */
 export function normalizedAs(flags: Flags, model: LayerSpec, data: TrainingData): LayerSpec {
   if (/\.(json|onnx)$/i.test(flags.text('model') ?? '') && !flags.has('norm')) {
     refuseWithout(flags, 'group-size', '--norm sync or auto for a model from a file', false);
@@ -178,8 +178,8 @@ function replicasFrom(flags: Flags): number {
   return flags.integer('replicas', 1, MAX_REPLICAS) ?? DEFAULT_REPLICAS;
 }
 
-/** The net that the flags name, with the normalizations that it comes with and its own layers
- * loaded: norms that depend on shapes need those that follow. */
+/** The net that the flags name, with its original normalizations and its custom layers loaded:
+ * norms that depend on shapes must know the layers that follow. */
 export async function bareNetFrom(flags: Flags, data: TrainingData): Promise<AskedNet> {
   const net = await onnxNet(flags, data);
   if (net !== undefined) refuseNamedFlags(flags);
@@ -190,12 +190,12 @@ export async function bareNetFrom(flags: Flags, data: TrainingData): Promise<Ask
   return { model, weights: net.weights, strictWeights: !flags.isSet('weights-partial') };
 }
 
-/** The modules of custom layers whose code may run. */
+/** The modules of custom layers that may run code. */
 export function allowModulesFrom(flags: Flags): AllowModules | undefined {
   return flags.listOrAll('allow-modules');
 }
 
-/** Where a run that is gone on with is computed, and whose code may run. */
+/** Where a resumed run is computed, and which code may run. */
 export function placeFrom(
   flags: Flags,
 ): Pick<TrainerOptions, 'workers' | 'timeoutMs' | 'allowModules'> {
@@ -209,9 +209,9 @@ export function placeFrom(
   };
 }
 
-/** Flags of models by name alone. */
+/** Flags for models by name only. */
 export const SIZE_FLAGS = ['width', 'stem'] as const;
-/** These and another one, with their options. */
+/** These and one more, with their options. */
 const NAMED_FLAGS = [
   ...SIZE_FLAGS.map((flag) => [flag, flag] as const),
   ['zero-init-residual', 'zeroInitResidual'],
@@ -242,7 +242,7 @@ function namedModelFrom(flags: Flags, data: TrainingData): LayerSpec {
   return namedModel(name, { inputShape, classes: task.classes, ...modelOptionsFrom(flags) });
 }
 
-/** What the flags say of a model by name. */
+/** The flags' options for a model by name. */
 export function modelOptionsFrom(
   flags: Flags,
 ): Pick<ModelPurpose, 'zeroInitResidual' | 'width' | 'stem'> {
@@ -261,14 +261,14 @@ function averagingFrom(flags: Flags): AveragingSpec | undefined {
   if (decay !== undefined && fromEpoch !== undefined) {
     throw new UsageError({
       what: '--ema and --swa-from',
-      problem: 'do not go together: a run keeps one average',
+      problem: 'cannot be combined: a run keeps one average',
     });
   }
   if (decay !== undefined) return ema({ decay });
   return fromEpoch === undefined ? undefined : swa({ fromEpoch });
 }
 
-/** In how many parts batches are computed. */
+/** The number of parts in which batches are computed. */
 export function microBatchesFrom(flags: Flags): Pick<TrainerOptions, 'microBatches'> {
   if (!flags.has('micro-batches')) return {};
   if (flags.text('micro-batches') === 'auto') return { microBatches: 'auto' };
@@ -341,7 +341,7 @@ function shardsFrom(flags: Flags): Pick<TrainerOptions, 'shards'> {
   throw new UsageError({ what: '--shards', given: shards, allowed: SHARDS_ALLOWED });
 }
 
-/** Whether anything of a profile is asked for. */
+/** Whether a profile is requested. */
 export function isProfiled(flags: Flags): boolean {
   return flags.isSet('profile') || flags.has('trace');
 }

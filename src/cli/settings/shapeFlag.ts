@@ -1,10 +1,10 @@
-// The shape of a sample as a flag has it: `224x224x3`.
+// The shape of a sample in a flag: `224x224x3`.
 
 import { UsageError } from '../../base/errors.ts';
 import type { Shape } from '../../base/shape.ts';
 import type { Flags } from './flags.ts';
 
-/** The shape that the flag gives; undefined without it. */
+/** The shape in the flag; undefined without it. */
 export function shapeFrom(flags: Flags, flag: string): Shape | undefined {
   const text = flags.text(flag);
   if (text === undefined) return undefined;

@@ -1,5 +1,5 @@
-// Where a run of several processes starts: the first one reads and checks the files, and sends the
-// others what it goes on from, so that only its host needs the checkpoint.
+// Where a run of several processes starts. The first one reads and checks the files and sends the
+// others what they need, so that only its host needs the checkpoint.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -11,18 +11,18 @@ import type { Flags } from './flags.ts';
 import { type StartingPoint, startingPoint } from './startingPoint.ts';
 
 export interface SharedPoint extends StartingPoint {
-  /** Removes what was only needed to start. */
+  /** Frees what was only needed to start. */
   release(): void;
 }
 
-/** What the first process says to the others. */
+/** What the first process sends to the others. */
 type SaidPoint = Omit<StartingPoint, 'resumed'> & { readonly isResumed: boolean };
 
 /** The starting point of this process. */
 export async function sharedPoint(
   flags: Flags,
   network: Network | undefined,
-  /** What survivors of a death hold. */
+  /** The state that surviving processes hold. */
   snapshot: Uint8Array | undefined,
 ): Promise<SharedPoint> {
   if (network === undefined) return { ...(await startingPoint(flags)), release() {} };
@@ -41,7 +41,7 @@ export async function sharedPoint(
   return { ...rest, ...(await fromBytes(bytes!)) };
 }
 
-/** Where a run goes on that has lost a process. */
+/** Where a run continues after losing a process. */
 async function restartPoint(flags: Flags, snapshot: Uint8Array): Promise<SharedPoint> {
   const from = await fromBytes(snapshot);
   const { step } = from.resumed.saved.counters;
@@ -50,7 +50,7 @@ async function restartPoint(flags: Flags, snapshot: Uint8Array): Promise<SharedP
     isRestart: true,
     checkpoint: flags.text('checkpoint') ?? flags.text('resume-or-start') ?? flags.text('resume'),
     heldStep: undefined,
-    notices: [`goes on from step ${step}, which the processes had in memory.`],
+    notices: [`continues from step ${step}, which the processes had in memory.`],
   };
 }
 

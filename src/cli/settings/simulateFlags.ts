@@ -3,7 +3,7 @@
 import type { FlagGroup } from './flagText.ts';
 import { DEVICE_WORDS, LINK_WORDS, MODEL_WORDS } from './flagWords.ts';
 
-/** All but what every command has. */
+/** All except those of every command. */
 export const simulationGroups: readonly FlagGroup[] = [
   {
     heading: 'The job',
@@ -20,9 +20,9 @@ export const simulationGroups: readonly FlagGroup[] = [
       ],
       [
         '--input <shape>',
-        'A sample, channels last, as 224x224x3 (default: what the net is made for)',
+        'Shape of a sample, channels last, as 224x224x3 (default: that of the net)',
       ],
-      ['--replica-batch <n>', 'Samples of each device in a step (default 32)'],
+      ['--replica-batch <n>', 'Samples per device in a step (default 32)'],
       ['--group-size <k>', 'Devices that share statistics (default all)'],
       ['--share <percent>', 'What SyncBN may add to a step for a break-even (default 5)'],
     ],
@@ -36,8 +36,11 @@ export const simulationGroups: readonly FlagGroup[] = [
         DEVICE_WORDS,
       ],
       ['--devices <list>', 'How many, as 1,8,64 (default 1, 2, 4, ... 1024)'],
-      ['--step-ms <ms>', 'Scale the device to this step, measured on one with local batch norm'],
-      ['--call-us <us>', 'What the host spends to issue an operation (default: by the device)'],
+      [
+        '--step-ms <ms>',
+        'Scale the device to this step time, measured on one with local batch norm',
+      ],
+      ['--call-us <us>', "Host's time to issue an operation (default: by the device)"],
       ['--per-node <n>', 'Devices per node (default: by the device)'],
       [
         '--intra <link>',
@@ -60,7 +63,7 @@ export const simulationGroups: readonly FlagGroup[] = [
         'Forward: all-gather as PyTorch does, or all-reduce',
         ['all-gather', 'all-reduce'],
       ],
-      ['--bucket-mib <x>', 'MiB of gradients that travel together (default 25)'],
+      ['--bucket-mib <x>', 'MiB of gradients sent together (default 25)'],
     ],
   },
   {
@@ -71,14 +74,14 @@ export const simulationGroups: readonly FlagGroup[] = [
       ['--hosts <list>', 'With --measure, instead of devices: this library on 2,4,8 hosts'],
       [
         '--link <name|file>',
-        'With --hosts: as --inter, or what doctor --mpi --json wrote (ethernet-10g)',
+        'With --hosts: as --inter, or output of doctor --mpi --json (ethernet-10g)',
         LINK_WORDS,
       ],
       ['--batch <n>', 'With --hosts: samples of a step over all hosts (default 128)'],
-      ['--workers <n>', 'With --hosts: threads of each (default: one per core here)'],
+      ['--workers <n>', 'With --hosts: threads per host (default: one per core here)'],
       ['--train-steps <n>', 'Also train the replicas for real, with local and synchronized norms'],
       ['--replicas <n>', 'With --train-steps: how many (default 8)'],
-      ['--seed <n>', 'Decides all random numbers of real runs (default 1)'],
+      ['--seed <n>', 'Seed of all random numbers of real runs (default 1)'],
       ['--reports', 'Compare the model with published figures'],
     ],
   },

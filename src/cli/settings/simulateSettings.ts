@@ -1,5 +1,5 @@
-// From the flags of `syncbn simulate` to what is simulated: network, device, cluster, and what is
-// to be measured or trained for real.
+// From the flags of `syncbn simulate` to a simulation: network, device, cluster, and what to
+// measure or train for real.
 
 import { checkInteger, UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
@@ -25,7 +25,7 @@ import { readJson } from './readJson.ts';
 import { allowModulesFrom } from './settings.ts';
 import { shapeFrom } from './shapeFlag.ts';
 
-/** A network, and the model that it was worked out from, for real training. */
+/** A network, and the model that it was derived from, for real training. */
 export interface SimulatedNet {
   readonly network: Network;
   readonly model: LayerSpec;
@@ -38,15 +38,16 @@ const DEFAULT_REPLICA_BATCH = 32;
 const DEFAULT_DEVICES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
 const DEFAULT_ROUNDS = 20;
 const DEFAULT_SEED = 1;
-/** A setting's turn in a round: enough steps that one call of fit costs little beside them. */
+/** The length of a setting's turn in a round: enough steps to make the cost of one fit call
+ * small. */
 export const TURN_MS = 60;
-/** Real steps of a measurement besides its turns: warm-up, for nine settings. */
+/** Real steps of a measurement in addition to its turns: warm-up, for nine settings. */
 export const WARM_UP_STEPS = 100;
 const MEASURED_SAMPLES = 4096;
 const MAX_DEVICES = 65_536;
 const MAX_REPLICA_BATCH = 65_536;
 
-/** A choice among names; an unknown one is refused with the nearest. */
+/** A choice from a list of names. An unknown name is refused, and the nearest one proposed. */
 export function nameFrom<T extends string>(
   flags: Flags,
   flag: string,
@@ -65,13 +66,13 @@ export function nameFrom<T extends string>(
   });
 }
 
-/** The device that is asked for; `measured` is this machine. */
+/** The requested device; `measured` is this machine. */
 export function deviceFrom(flags: Flags): DeviceName {
   const name = nameFrom(flags, 'device', DEVICE_NAMES);
   return name ?? (flags.isSet('measure') ? 'measured' : DEFAULT_DEVICE);
 }
 
-/** The network that is asked for. */
+/** The requested network. */
 export async function netFrom(flags: Flags, device: DeviceName): Promise<SimulatedNet> {
   const name = flags.text('net') ?? (device === 'measured' ? 'refnet' : 'resnet50');
   const input = shapeFrom(flags, 'input');
@@ -95,7 +96,7 @@ export async function netFrom(flags: Flags, device: DeviceName): Promise<Simulat
   return { model, network: describeNetwork(name, model, input) };
 }
 
-/** Samples of a device in a step. */
+/** Samples per device in a step. */
 export function replicaBatchFrom(flags: Flags): number {
   return flags.integer('replica-batch', 1, MAX_REPLICA_BATCH) ?? DEFAULT_REPLICA_BATCH;
 }
@@ -126,18 +127,18 @@ export function seedFrom(flags: Flags): number {
   return flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED;
 }
 
-/** Samples for steps of so many that are timed: so many that an epoch, which ends with messages,
- * seldom does. */
+/** Samples for timed steps of a global batch: enough that the end of an epoch, which sends
+ * messages, is rare. */
 export function measuredSamples(globalBatch: number): number {
   return Math.max(MEASURED_SAMPLES, globalBatch);
 }
 
-/** What SyncBN may add to a step for a break-even, as a share. */
+/** The fraction that SyncBN may add to a step for a break-even. */
 export function shareFrom(flags: Flags): number {
   return (flags.number('share', 0) ?? DEFAULT_SHARE_PERCENT) / 100;
 }
 
-/** A job with what the flags say otherwise. */
+/** A job with changes from the flags. */
 export function adjustJob(flags: Flags, job: Job): Job {
   const intra = nameFrom(flags, 'intra', LINK_NAMES);
   const inter = nameFrom(flags, 'inter', LINK_NAMES);
@@ -164,7 +165,7 @@ export function adjustJob(flags: Flags, job: Job): Job {
   return withStepTime(flags, adjusted);
 }
 
-/** The device made as fast as the caller measured: `--step-ms`, one device with local norms. */
+/** A device as fast as the caller measured: `--step-ms`, one device with local norms. */
 function withStepTime(flags: Flags, job: Job): Job {
   const ms = flags.number('step-ms', Number.MIN_VALUE);
   if (ms === undefined) return job;
@@ -180,7 +181,8 @@ function withStepTime(flags: Flags, job: Job): Job {
   });
 }
 
-/** Data and optimizer for real training of a network: synthetic, since only its shape counts. */
+/** Data and optimizer for real training of a network. The data is synthetic, since only its shape
+ * matters. */
 export function trainingOf(
   { model, network }: SimulatedNet,
   samples: number,

@@ -7,11 +7,11 @@ import { fileError } from '../../base/fileError.ts';
 import type { HostSlots } from '../../mpi/mpirun.ts';
 import type { Flags } from './flags.ts';
 
-/** What is asked for. */
+/** What the flags request. */
 export interface Spread {
   /** Undefined for this machine. */
   readonly hosts: readonly HostSlots[] | undefined;
-  /** Where the hosts are from, if from a file. */
+  /** The hosts' file, if they are from a file. */
   readonly hostfile: string | undefined;
   readonly processes: number;
   readonly maxRestarts: number;
@@ -21,7 +21,7 @@ export interface Spread {
 const WITH_VALUE = ['--processes', '--nodes', '--hostfile', '--max-restarts'];
 const ALONE = ['--dry-run'];
 
-/** Reads them; undefined where the command is to run in this process. */
+/** Reads the flags; undefined if the command runs in this process. */
 export function spreadFrom(flags: Flags): Spread | undefined {
   const given = ['processes', 'nodes', 'hostfile'].filter((name) => flags.has(name));
   const [first, second] = given;
@@ -59,7 +59,7 @@ function hostsFrom(flags: Flags): readonly HostSlots[] | undefined {
   return path === undefined ? undefined : hostsIn(path);
 }
 
-/** The hosts of a file. */
+/** The hosts in a file. */
 export function hostsIn(path: string): readonly HostSlots[] {
   const hosts = linesOf(path).map((line) => parseHost(`--hostfile ${path}`, line));
   if (hosts.length > 0) return hosts;

@@ -1,6 +1,6 @@
 // Where a run starts and where its checkpoints go: --checkpoint, --resume, --resume-or-start and
-// --overwrite. A file that holds another run is replaced on request only, and a run that was there
-// is never started over in silence.
+// --overwrite. A file of another run is replaced only on request, and an existing run is never
+// silently restarted.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -13,15 +13,15 @@ import type { Flags } from './flags.ts';
 import { isSameFile } from './separateFiles.ts';
 
 export interface StartingPoint {
-  /** What to go on from; undefined for a new run. */
+  /** The checkpoint to resume; undefined for a new run. */
   readonly resumed: { readonly path: string; readonly saved: CheckpointHead } | undefined;
-  /** Whether the flags describe a whole run, so that none of them asks for a conversion. */
+  /** Whether the flags describe the whole run, so that none of them requests a conversion. */
   readonly isRestart: boolean;
-  /** Where checkpoints go. */
+  /** The file for checkpoints. */
   readonly checkpoint: string | undefined;
-  /** The step that the file for checkpoints holds already. */
+  /** The step of the checkpoint that is already in that file. */
   readonly heldStep: number | undefined;
-  /** What the user should know about it. */
+  /** What the user should know about the start. */
   readonly notices: readonly string[];
 }
 
@@ -33,8 +33,8 @@ const FRESH: StartingPoint = {
   notices: [],
 };
 
-/** Reads the flags and the files that they name. Throws a {@link UsageError} for files that would
- * be lost, and for flags that do not fit together. */
+/** Reads the flags and the files that they name. Throws a {@link UsageError} if files would be
+ * lost, and if flags do not fit together. */
 export async function startingPoint(flags: Flags): Promise<StartingPoint> {
   const resume = flags.text('resume');
   const restart = flags.text('resume-or-start');
@@ -54,16 +54,16 @@ export async function startingPoint(flags: Flags): Promise<StartingPoint> {
     const heldStep = isSame ? resumed.saved.counters.step : undefined;
     return { ...FRESH, resumed, checkpoint, heldStep };
   }
-  // Other norms make another run, which does not replace the one that it came from.
+  // Other norms make another run, which must not replace the original one.
   if (!flags.has('norm')) {
     return { ...FRESH, resumed, checkpoint: resume, heldStep: resumed.saved.counters.step };
   }
   const notice =
-    '--norm makes another run of the checkpoint; it is kept only where --checkpoint names a file.';
+    '--norm makes another run from the checkpoint; it is saved only if --checkpoint names a file.';
   return { ...FRESH, resumed, notices: [notice] };
 }
 
-/** A restart loop gives the same command again and again. */
+/** A restart loop repeats the same command. */
 async function restartFrom(
   path: string,
   resume: string | undefined,
@@ -76,14 +76,14 @@ async function restartFrom(
     if (other === undefined || (name === 'checkpoint' && isSameFile(path, other))) continue;
     throw new UsageError({
       what: `--${name} ${other}`,
-      problem: `does not go with --resume-or-start ${path}, which reads and writes that file`,
+      problem: `cannot be combined with --resume-or-start ${path}, which reads and writes it`,
       hint: `leaving --${name} out`,
     });
   }
   const point = { ...FRESH, isRestart: true, checkpoint: path };
   if (existsSync(path)) {
     const saved = await readOrPropose(path);
-    const notice = `going on from step ${saved.counters.step} of ${path}.`;
+    const notice = `resuming from step ${saved.counters.step} of ${path}.`;
     const heldStep = saved.counters.step;
     return { ...point, resumed: { path, saved }, heldStep, notices: [notice] };
   }
@@ -91,35 +91,36 @@ async function restartFrom(
   if (kept[0] !== undefined) {
     throw new UsageError({
       what: `--resume-or-start ${path}`,
-      problem: `finds no such file, but older checkpoints of it: ${kept.join(', ')}`,
-      hint: `cp ${kept[0]} ${path} to go on from there, or another file name to start anew`,
+      problem: `does not find this file, only older checkpoints: ${kept.join(', ')}`,
+      hint: `cp ${kept[0]} ${path} to resume from it, or another file name for a new run`,
     });
   }
-  const left = unfinished.map((file) => `${file} is a save that was cut off and never complete.`);
-  return { ...point, notices: [`${path} is not there: a new run.`, ...left] };
+  const left = unfinished.map((file) => `${file} is an incomplete save.`);
+  return { ...point, notices: [`${path} does not exist: starting a new run.`, ...left] };
 }
 
-/** A damaged checkpoint is never replaced by a new run; older ones beside it are named. */
+/** A damaged checkpoint is never replaced by a new run; the error names older ones beside it. */
 async function readOrPropose(path: string): Promise<CheckpointHead> {
   try {
     return (await openCheckpoint(path)).head;
   } catch (error) {
     const { kept } = besides(path);
     if (!(error instanceof UsageError)) throw error;
-    const found = kept.length === 0 ? 'no older one is beside it' : `older: ${kept.join(', ')}`;
+    const found =
+      kept.length === 0 ? 'there is no older one beside it' : `older: ${kept.join(', ')}`;
     throw new UsageError({
       what: `--resume-or-start ${path}`,
-      problem: `cannot go on (${error.message.replace(/\.$/, '')}); ${found}`,
+      problem: `cannot resume (${error.message.replace(/\.$/, '')}); ${found}`,
       hint:
         kept[0] === undefined
-          ? `moving ${path} away to start anew`
+          ? `moving ${path} away for a new run`
           : `mv ${path} ${path}.damaged; cp ${kept[0]} ${path}`,
     });
   }
 }
 
-/** Files beside a checkpoint that saving has made: older ones that were kept, the newest first, and
- * what is left of saves that were cut off. */
+/** Files that saving has left beside a checkpoint: older checkpoints, newest first, and incomplete
+ * saves. */
 function besides(path: string): {
   readonly kept: readonly string[];
   readonly unfinished: readonly string[];
@@ -134,11 +135,11 @@ function besides(path: string): {
   };
 }
 
-/** Throws where a file is there that is not asked to be replaced. */
+/** Throws if a file exists and replacing it was not requested. */
 export function refuseExisting(path: string, flag = '--checkpoint'): void {
   const hint =
     flag === '--checkpoint'
-      ? `--resume ${path} to go on from it, --overwrite to replace it`
+      ? `--resume ${path} to resume it, --overwrite to replace it`
       : '--overwrite to replace it';
   refuseExistingFile(path, `${flag} ${path}`, hint);
 }

@@ -1,5 +1,5 @@
-// Whether the data of a run is read into memory, or in chunks while the run needs it: as the flags
-// say, as a checkpoint was trained, or by the size of a packed set.
+// Whether a run's data is read into memory or in chunks during the run. Decided by the flags, by
+// the checkpoint, or by the size of a packed set.
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,13 +13,14 @@ import type { RunConfig } from '../../plan/config.ts';
 import type { Flags } from './flags.ts';
 import { DEFAULTS, dataFrom } from './settings.ts';
 
-/** A set that takes more of the memory that is available is read in chunks. */
+/** A set that takes a larger fraction of the available memory is read in chunks. */
 const MEMORY_SHARE = 0.25;
 
 /** Flags that need all samples in memory. */
 const WHOLE_FLAGS = ['test-split', 'shards', 'validation-split'] as const;
 
-/** The data that the flags ask for, read as a checkpoint that is gone on from had it. */
+/** The data that the flags ask for, read in the same way as for the checkpoint if one is
+ * resumed. */
 export async function trainingDataFrom(
   flags: Flags,
   saved?: Pick<CheckpointHead, 'data' | 'run'>,
@@ -29,14 +30,14 @@ export async function trainingDataFrom(
   if (!(await isStreamed(flags, path, isAsked))) return dataFrom(flags, saved?.data);
   const wrong = WHOLE_FLAGS.find((flag) => flags.has(flag));
   if (wrong !== undefined) {
-    const problem = `needs all samples in memory, and ${path} is read in chunks`;
+    const problem = `needs all samples in memory, but ${path} is read in chunks`;
     throw new UsageError({ what: `--${wrong}`, problem, hint: 'leaving it out' });
   }
   const limit = flags.integer('limit', 1);
   return openChunked(path, { ...windowOf(flags, saved), ...(limit !== undefined && { limit }) });
 }
 
-/** Whether data is to be read in chunks: where that is asked for, or where it is large. */
+/** Whether data is read in chunks: on request, or if it is large. */
 export async function isStreamed(flags: Flags, path: string, isAsked = false): Promise<boolean> {
   const bytes = await packedBytes(path);
   const most = Math.min(MAX_FILE_BYTES, process.availableMemory() * MEMORY_SHARE);
@@ -45,12 +46,12 @@ export async function isStreamed(flags: Flags, path: string, isAsked = false): P
   throw new UsageError({
     what: flags.has('window') ? '--window' : '--stream',
     given: `data ${path}`,
-    allowed: 'a packed set, whose chunks can be read while they are needed',
+    allowed: 'a packed set, which can be read in chunks',
     hint: 'syncbn pack, or without it',
   });
 }
 
-/** The window that is asked for, or that of the checkpoint, which may be all samples. */
+/** The requested window, or the checkpoint's, which may be all samples. */
 function windowOf(
   flags: Flags,
   saved: Pick<CheckpointHead, 'data' | 'run'> | undefined,
@@ -64,7 +65,7 @@ function windowOf(
   };
 }
 
-/** Bytes of the training inputs of a packed set; undefined for anything else. */
+/** Bytes of a packed set's training inputs; undefined for anything else. */
 async function packedBytes(path: string): Promise<number | undefined> {
   const sizeOf = async (name: string): Promise<number | undefined> =>
     (await stat(join(path, name)).catch(() => undefined))?.size;

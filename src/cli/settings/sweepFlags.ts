@@ -1,5 +1,5 @@
 // The flags of `syncbn sweep`: those of `train` that decide what is computed, each with one value
-// or a list that is crossed with all others.
+// or a list. Lists are crossed with all others.
 
 import { UsageError } from '../../base/errors.ts';
 import type { PlainRecord } from '../../experiments/engine/experiment.ts';
@@ -8,18 +8,18 @@ import { DEFAULT_SEED } from '../../runtime/trainerOptions.ts';
 import { expandRange, type Flags, wordsIn } from './flags.ts';
 import { CROSSED_FLAGS, FIXED_SWITCHES, FIXED_TEXTS } from './sweptFlags.ts';
 
-/** More are a mistake: a range too many. */
+/** More are probably a mistake, such as one range too many. */
 const MAX_RUNS = 10_000;
 
 export interface Sweep {
-  /** What has several values, but for the seed. */
+  /** What has several values, except the seed. */
   readonly crossed: readonly Crossed[];
   readonly seeds: readonly number[];
   /** The flags of each combination of values, without the seed. */
   readonly variants: readonly PlainRecord[];
 }
 
-/** Reads what is to be crossed. Throws a {@link UsageError} where that is nothing. */
+/** Reads what to cross. Throws a {@link UsageError} if there is nothing. */
 export function sweepFrom(flags: Flags): Sweep {
   const given = CROSSED_FLAGS.flatMap((name): Crossed[] => {
     const words = wordsIn(`--${name}`, flags.text(name));

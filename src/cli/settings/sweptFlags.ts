@@ -1,5 +1,5 @@
-// The flags of `train` that `sweep` takes, too: those that decide what is computed. Names alone, so
-// that the help of all commands loads nothing else.
+// The flags of `train` that `sweep` accepts, too: those that decide what is computed. Only names,
+// so that the help of all commands loads nothing else.
 
 /** Flags of `train` that may have several values. */
 export const CROSSED_FLAGS: readonly string[] = [
@@ -74,5 +74,5 @@ export const FIXED_SWITCHES: readonly string[] = [
   'strict',
 ];
 
-/** The flags of `train` that `sweep` takes, too. */
+/** The flags of `train` that `sweep` accepts, too. */
 export const SWEPT_FLAGS: readonly string[] = [...CROSSED_FLAGS, ...FIXED_TEXTS, ...FIXED_SWITCHES];

@@ -1,5 +1,5 @@
-// The flags of `syncbn train` that speak of validation: on what, when to stop early, and where the
-// best epoch goes.
+// The flags of `syncbn train` for validation: which samples, when to stop early, and where to write
+// the best epoch.
 
 import { UsageError } from '../../base/errors.ts';
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
@@ -9,11 +9,11 @@ import type { FitOptions } from '../../runtime/progress.ts';
 import { checkReplaceable } from '../../runtime/saving.ts';
 import type { Flags } from './flags.ts';
 
-/** What each part of a run is fitted with. */
+/** Options for each fit of a run. */
 export type ValidationAsked = Pick<FitOptions, 'validate' | 'earlyStopping' | 'keepBest'>;
 
-/** Reads the flags; `isHeldOut` is whether the run holds out training samples, also by its
- * checkpoint. Throws a {@link UsageError} for flags that need a validation without one. */
+/** Reads the flags; `isHeldOut` says whether the run, or its checkpoint, holds out training
+ * samples. Throws a {@link UsageError} for flags that need a validation without one. */
 export function validationFrom(flags: Flags, isHeldOut: boolean): ValidationAsked {
   const validate =
     flags.choice('validate', VALIDATION_SPLITS) ?? (isHeldOut ? 'validation' : undefined);
@@ -43,12 +43,12 @@ export function validationFrom(flags: Flags, isHeldOut: boolean): ValidationAske
 }
 
 function needs(flag: string, hint: string): UsageError {
-  const what = hint.startsWith('--validate') ? 'a validation' : 'something that it decides';
+  const what = hint.startsWith('--validate') ? 'a validation' : 'a flag that uses it';
   return new UsageError({ what: `--${flag}`, problem: `requires ${what}`, hint });
 }
 
-/** Checks the file for the best epoch before anything runs: it may not be another run's, and a
- * resumed run has to find its best epoch there, or a later one that it is about to repeat. */
+/** Checks the file for the best epoch before anything runs: it must not belong to another run, and
+ * a resumed run must find its best epoch there, or a later one that it will repeat. */
 export async function checkBestFile(
   path: string,
   resumed: CheckpointHead | undefined,
@@ -62,6 +62,6 @@ export async function checkBestFile(
   throw new UsageError({
     what: `--best ${path}`,
     problem: `does not hold the best epoch of the run so far, epoch ${best.epoch}`,
-    hint: 'the file that the run has written before, or leaving --best out',
+    hint: 'the file that the run wrote before, or leaving --best out',
   });
 }

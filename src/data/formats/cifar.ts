@@ -1,7 +1,7 @@
 // CIFAR-10 and CIFAR-100 in their binary versions (Krizhevsky 2009,
-// https://www.cs.toronto.edu/~kriz/cifar.html): records of a label byte, or of two, and 3 planes of
-// 32 x 32 bytes, red, green, blue. Planes become channels last here. The Python versions (pickles)
-// are not read.
+// https://www.cs.toronto.edu/~kriz/cifar.html): records with one or two label bytes, then 3 planes
+// of 32 x 32 bytes, red, green, blue. They become channels last here. The Python versions (pickles)
+// are not supported.
 
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
@@ -13,19 +13,19 @@ const SIZE = 32;
 const CHANNELS = 3;
 const PIXELS = SIZE * SIZE;
 const IMAGE_BYTES = PIXELS * CHANNELS;
-/** All samples of a set in one file: there is no header that would say how much there is. */
+/** All samples of a set in one file. There is no header with the number of records. */
 const MAX_FILE_RECORDS = 60_000;
 
-/** What one of both sets is. */
+/** What differs between the two sets. */
 export interface CifarSet {
   readonly name: string;
   readonly classes: number;
-  /** Bytes before the pixels, the last of which is the class: in CIFAR-100 the superclass, 0 to 19,
-   * stands before it. */
+  /** Bytes before the pixels. The last one is the class; in CIFAR-100, the superclass, 0 to 19,
+   * precedes it. */
   readonly labelBytes: number;
   readonly train: readonly string[];
   readonly test: readonly string[];
-  /** With a name on each line; may be missing. */
+  /** File with a class name on each line; may be missing. */
   readonly classNames: string;
   /** Over all training pixels, as commonly rounded. The std values are those in common use. */
   readonly mean: readonly number[];
@@ -55,7 +55,7 @@ export const CIFAR100: CifarSet = {
 };
 
 /** Parses one file of records into images [count, 32, 32, 3] and labels; `file` is for messages.
- * Throws a UsageError when the length is not a whole number of records or a label is above 9. */
+ * Throws a UsageError if the length is not a whole number of records or a label is not a class. */
 export function parseCifar(bytes: Uint8Array, file: string, set: CifarSet): Split {
   const { classes, labelBytes } = set;
   const recordBytes = labelBytes + IMAGE_BYTES;
@@ -109,12 +109,12 @@ export async function readCifarDataset(dir: string, set: CifarSet): Promise<Data
   });
 }
 
-/** Whether a folder with these names is meant to be read by {@link readCifarDataset}. */
+/** Whether the names in a folder are for {@link readCifarDataset}. */
 export function looksLikeCifar(names: readonly string[], { train }: CifarSet): boolean {
   return names.includes(train[0]!);
 }
 
-/** The names of the classes; no field where the file has other lines. */
+/** The class names; no field if the file has other lines. */
 async function readClassNames(
   file: string,
   { classes }: CifarSet,

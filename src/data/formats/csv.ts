@@ -1,6 +1,5 @@
-// Tables of text (RFC 4180; commas, semicolons or tabs): a line of names, then a sample on each
-// line. One column is the target, all others are numbers. Nothing is guessed of values that are
-// missing.
+// Text tables (RFC 4180; commas, semicolons or tabs): a line of names, then one sample per line.
+// One column is the target, all others are numbers. Missing values are errors, not guessed.
 
 import { UsageError } from '../../base/errors.ts';
 import { listed } from '../../base/show.ts';
@@ -8,18 +7,18 @@ import { listed } from '../../base/show.ts';
 export interface CsvOptions {
   /** The column to predict. Default: the one called label, target or class. */
   readonly target?: string;
-  /** Columns that are not read. */
+  /** Columns to ignore. */
   readonly ignoreColumns?: readonly string[];
 }
 
-/** What the column of targets has. */
+/** The contents of the target column. */
 export interface CsvTargets {
-  /** Undefined where some are text. */
+  /** Undefined if some are text. */
   readonly numbers: Float64Array | undefined;
-  /** The different texts in the order of their first lines; undefined where there are too many for
+  /** The distinct texts, in order of first occurrence; undefined if there are too many to be
    * classes. */
   readonly texts: readonly string[] | undefined;
-  /** Of each sample, its place among the texts. */
+  /** Each sample's index among the texts. */
   readonly codes: Int32Array;
 }
 
@@ -36,14 +35,13 @@ export interface CsvTable {
 const TARGETS = ['label', 'target', 'class'];
 const SEPARATORS = [',', ';', '\t'] as const;
 const MAX_TEXTS = 65536;
-/** Far more than any table of numbers has; a line is one string. */
+/** Far more than any table of numbers has. A line is one string. */
 const MAX_LINE_BYTES = 2 ** 24;
 const [LINE_FEED, RETURN, QUOTE] = [0x0a, 0x0d, 0x22];
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-/** Parses a table; `file` is for messages, `columns` the inputs in the order in which they are
- * wanted, by default as they stand there. Throws a {@link UsageError} that names line and
- * column. */
+/** Parses a table. `file` is for messages; `columns` are the inputs in the wanted order, by default
+ * all in file order. Throws a {@link UsageError} that names line and column. */
 export function parseCsv(
   bytes: Uint8Array,
   file: string,
@@ -65,11 +63,11 @@ export function parseCsv(
 
 interface Line {
   readonly text: string;
-  /** From 1. */
+  /** Counted from 1. */
   readonly number: number;
 }
 
-/** The lines of a file; a quoted field may go on over several. */
+/** The lines of a file; a quoted field may span several. */
 function* linesOf(given: Uint8Array, file: string): Generator<Line> {
   const bytes = Buffer.from(given.buffer, given.byteOffset, given.byteLength);
   const isWide = bytes[0] === 0xff || bytes[0] === 0xfe || bytes.subarray(0, 64).includes(0);
@@ -94,7 +92,7 @@ function* linesOf(given: Uint8Array, file: string): Generator<Line> {
   }
 }
 
-/** Where a line ends, and how many line breaks are quoted in it. */
+/** The end of a line, and the number of quoted line breaks in it. */
 function lineEnd(bytes: Buffer, start: number): { readonly end: number; readonly breaks: number } {
   const found = bytes.indexOf(LINE_FEED, start);
   const end = found < 0 ? bytes.length : found;
@@ -111,7 +109,7 @@ function lineEnd(bytes: Buffer, start: number): { readonly end: number; readonly
   return { end: bytes.length, breaks };
 }
 
-/** What stands between the names. */
+/** The separator between the names. */
 function separatorOf(header: string): string {
   const bare = header.replace(/"[^"]*"/g, '');
   const counts = SEPARATORS.map((separator) => bare.split(separator).length);
@@ -188,7 +186,7 @@ function placesOf(
     allowed:
       columns === undefined
         ? 'a target and at least one other column'
-        : `${columns.join(', ')}, as for training`,
+        : `${columns.join(', ')}, like the training data`,
   });
 }
 
@@ -198,7 +196,7 @@ function likelyTarget(header: readonly string[], file: string): number {
   throw new UsageError({
     what: `the target among the columns of ${file}`,
     given: header.join(', '),
-    allowed: `the name of one of them, unless one is called ${TARGETS.join(' or ')}`,
+    allowed: `the name of one of them, since none is called ${TARGETS.join(' or ')}`,
     hint: `--target ${header.at(-1)}, or openDataset(file, { target: '${header.at(-1)}' })`,
   });
 }
@@ -219,7 +217,7 @@ class Rows {
     this.places = places;
     this.header = header;
     this.file = file;
-    // A line takes a byte for each of its fields, so there are no more values than bytes.
+    // A line has at least one byte per field, so there are no more values than bytes.
     const mostRows = Math.ceil(bytes.length / header.length);
     this.inputs = new Float64Array(mostRows * places.inputs.length);
     this.numbers = new Float64Array(mostRows);
@@ -284,7 +282,7 @@ class Rows {
       ...(!isTarget && {
         hint:
           text === ''
-            ? `filling in what is missing, or --ignore-columns ${listed([name])}`
+            ? `filling in missing values, or --ignore-columns ${listed([name])}`
             : `--ignore-columns ${listed([name])}, or columns of 0 and 1 for its values`,
       }),
     });

@@ -11,9 +11,9 @@ import { listFolder, readDataFile } from './files.ts';
 
 export interface CsvDatasetOptions extends CsvOptions {
   readonly standardizeTargets?: boolean;
-  /** Whether targets of whole numbers are numbers to predict, not classes. */
+  /** Whether integer targets are numbers to predict rather than classes. */
   readonly regression?: boolean;
-  /** A share (below 1) or count of the samples to test with, where there are no others. */
+  /** A fraction (below 1) or count of the samples to test with, if there are no others. */
   readonly testSplit?: number;
 }
 
@@ -21,10 +21,10 @@ const TRAIN = 'train.csv';
 const TEST = 'test.csv';
 const MAX_INT32 = 2 ** 31 - 1;
 
-/** Reads a table, or train.csv and perhaps test.csv of a folder. Inputs are the numbers of all
- * columns but the target, [columns], in float32. Targets of text are classes, in the order of their
- * names; whole numbers from 0 are classes too, unless `regression` says otherwise; all others are
- * a regression. Throws UsageErrors. */
+/** Reads a table, or a folder with train.csv and optionally test.csv. Inputs are the numbers of all
+ * columns except the target, [columns], in float32. Text targets are classes, in name order.
+ * Integers from 0 are classes, too, unless `regression` is set. All others are a regression. Throws
+ * UsageErrors. */
 export async function readCsvDataset(
   path: string,
   options: CsvDatasetOptions = {},
@@ -44,7 +44,7 @@ export async function readCsvDataset(
     : undefined;
   const name = isFile ? basename(path).replace(/\.[ct]sv$/i, '') : basename(resolve(path));
   if (tested !== undefined && options.testSplit !== undefined) {
-    const problem = `does not go with ${TEST} in ${path}`;
+    const problem = `cannot be combined with ${TEST} in ${path}`;
     throw new UsageError({ what: 'testSplit', problem, hint: 'leaving it out' });
   }
   const classNames = classNamesOf(trained, tested, trainFile, options);
@@ -67,12 +67,12 @@ export async function readCsvDataset(
   return checkDataset({ ...dataset, task, classNames });
 }
 
-/** Whether a folder with these names is meant to be read by {@link readCsvDataset}. */
+/** Whether the names in a folder are for {@link readCsvDataset}. */
 export function looksLikeCsv(names: readonly string[]): boolean {
   return names.includes(TRAIN);
 }
 
-/** The names of the classes of both tables, sorted; undefined where targets are numbers. */
+/** The class names of both tables, sorted; undefined if targets are numbers. */
 function classNamesOf(
   trained: CsvTable,
   tested: CsvTable | undefined,

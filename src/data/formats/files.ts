@@ -1,24 +1,24 @@
-// Reads the files of a dataset folder. Everything that can be wrong with a file or a folder on disk
-// becomes a UsageError that names it; sizes are bounded before anything is read or unpacked.
+// Reads the files of a dataset folder. Every problem with a file or folder on disk becomes a
+// UsageError that names it; sizes are bounded before anything is read or unpacked.
 
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { constants, gunzipSync } from 'node:zlib';
 import { UsageError } from '../../base/errors.ts';
 import { showBytes } from '../../memory/layout.ts';
 
-/** What Node reads in one piece; also far above what fits beside a model into one arena. */
+/** The most that Node reads at once, and far above what fits into one arena with a model. */
 export const MAX_FILE_BYTES = 2 ** 31 - 1;
 const GZIP_MAGIC_0 = 0x1f;
 const GZIP_MAGIC_1 = 0x8b;
-/** Of a packed file, what surely holds the header; unpacked at most 1032 times as much. */
+/** Enough of a packed file to contain the header. It unpacks to at most 1032 times as much. */
 const PACKED_HEAD_BYTES = 4096;
 const NAMES_SHOWN = 12;
 
-/** How many bytes a file has in all, by its first ones; undefined where they say nothing. */
+/** The total size of a file, judging by its first bytes; undefined if they do not tell. */
 export type WantedBytes = (head: Uint8Array) => number | undefined;
 
-/** The bytes of a file; gzip is recognized by its first two bytes and unpacked as far as `wanted`
- * allows. Throws a UsageError when the file is missing, not a file, not readable, too large or not
+/** The bytes of a file. gzip is recognized by its first two bytes and unpacked up to the size from
+ * `wanted`. Throws a UsageError if the file is missing, not a file, not readable, too large or not
  * a whole gzip stream. */
 export async function readDataFile(path: string, wanted: WantedBytes): Promise<Uint8Array> {
   try {
@@ -33,8 +33,8 @@ export async function readDataFile(path: string, wanted: WantedBytes): Promise<U
   }
 }
 
-/** The first bytes of a file, as many as there are up to `count`. Throws a UsageError when it is
- * missing or not readable. */
+/** The first bytes of a file, at most `count`. Throws a UsageError if it is missing or not
+ * readable. */
 export async function readHead(path: string, count: number): Promise<Uint8Array> {
   try {
     const file = await open(path);
@@ -49,9 +49,9 @@ export async function readHead(path: string, count: number): Promise<Uint8Array>
   }
 }
 
-/** The bytes themselves, or what is in them when they are a gzip stream. Its beginning is unpacked
- * first and says how much there is to come, so that a small file cannot fill the memory. Where it
- * says nothing, only the beginning is given, for the parser to say what is wrong with it. */
+/** The bytes themselves, or the contents if they are a gzip stream. The beginning is unpacked first
+ * and determines the size of the whole, so that a small file cannot fill the memory. If it does
+ * not, only the beginning is returned, and the parser reports the problem. */
 export function unpack(bytes: Uint8Array, path: string, wanted: WantedBytes): Uint8Array {
   if (bytes[0] !== GZIP_MAGIC_0 || bytes[1] !== GZIP_MAGIC_1) return bytes;
   let limit = MAX_FILE_BYTES;
@@ -71,7 +71,7 @@ export function unpack(bytes: Uint8Array, path: string, wanted: WantedBytes): Ui
   }
 }
 
-/** The names in a folder, sorted. Throws a UsageError when it is not a folder that can be read. */
+/** The names in a folder, sorted. Throws a UsageError if it is not a readable folder. */
 export async function listFolder(dir: string): Promise<string[]> {
   try {
     return (await readdir(dir)).sort();
@@ -87,7 +87,7 @@ export function showNames(names: readonly string[]): string {
   return names.slice(0, NAMES_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-/** Bytes that a file lacks. `wanted` is what its header asks for, in total. */
+/** The error of a truncated file. `wanted` is the total size according to its header. */
 export function truncated(file: string, found: number, wanted: number | string): UsageError {
   return new UsageError({
     what: `${file} is truncated`,
@@ -97,7 +97,7 @@ export function truncated(file: string, found: number, wanted: number | string):
   });
 }
 
-/** Bytes that a file has too many. */
+/** The error of a file with trailing bytes. */
 export function trailing(file: string, found: number, wanted: number): UsageError {
   return new UsageError({
     what: `${file} has trailing bytes`,
@@ -111,19 +111,18 @@ function tooLarge(path: string, given: string): UsageError {
   return new UsageError({ what: path, given, allowed: `at most ${showBytes(MAX_FILE_BYTES)}` });
 }
 
-/** A Buffer without Buffer's own methods (its `slice` does not copy, that of Uint8Array does). */
+/** A Buffer without Buffer's own methods: its `slice` does not copy, unlike Uint8Array's. */
 function plainView(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-/** What the system or zlib calls an error; undefined for all others. */
+/** The error code from the system or zlib; undefined for all other errors. */
 export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** What the system or zlib says about a file is the caller's to fix; anything else stays as it
- * is. */
+/** Errors of the system or zlib about a file are the caller's to fix; all others stay unchanged. */
 function asUsageError(error: unknown, path: string, allowed: string): unknown {
   const code = codeOf(error);
   if (code === undefined) return error;

@@ -1,6 +1,6 @@
-// IDX, the format of MNIST and its relatives: 0x00 0x00, type, rank, then each size as a big-endian
-// 32-bit number, then the values, big-endian too (http://yann.lecun.com/exdb/mnist/); plain or
-// gzip. Bytes are not copied: what is returned looks into the file.
+// IDX, the format of MNIST and similar sets: 0x00 0x00, type, rank, then each size as a big-endian
+// 32-bit number, then the values, also big-endian (http://yann.lecun.com/exdb/mnist/); plain or
+// gzip. Bytes are not copied: the result is a view of the file.
 
 import { UsageError } from '../../base/errors.ts';
 import { trailing, truncated, unpack } from './files.ts';
@@ -24,8 +24,8 @@ const TYPES: ReadonlyMap<number, NumberType> = new Map([
   [0x0e, 'f8'],
 ]);
 
-/** Parses an IDX file, plain or gzip; `file` is for messages. Throws a UsageError when the magic
- * number is wrong, or the length is not what the header says. */
+/** Parses an IDX file, plain or gzip; `file` is for messages. Throws a UsageError if the magic
+ * number is wrong, or if the length does not match the header. */
 export function parseIdx(packed: Uint8Array, file: string): IdxArray {
   const bytes = unpack(packed, file, idxWantedBytes);
   if (bytes.length < MAGIC_BYTES) {
@@ -41,8 +41,8 @@ export function parseIdx(packed: Uint8Array, file: string): IdxArray {
     throw truncated(file, bytes.length, `a header of ${headerBytes} bytes`);
   }
   const shape = sizesIn(bytes, rank);
-  // Four sizes below 2^32 give a product below 2^128: rounded perhaps, but never mistaken for the
-  // length of a file, which is below 2^31.
+  // Four sizes below 2^32 give a product below 2^128. It may be rounded, but is never mistaken for
+  // the length of a file, which is below 2^31.
   const count = shape.reduce((product, size) => product * size, 1);
   const wantedBytes = headerBytes + count * itemBytes(type);
   if (bytes.length < wantedBytes) throw truncated(file, bytes.length, wantedBytes);
@@ -54,7 +54,7 @@ export function parseIdx(packed: Uint8Array, file: string): IdxArray {
   };
 }
 
-/** What the header of an IDX file says of its length; undefined for anything else. */
+/** The file length according to an IDX header; undefined for anything else. */
 export function idxWantedBytes(head: Uint8Array): number | undefined {
   const rank = head[3] ?? 0;
   const headerBytes = MAGIC_BYTES + SIZE_BYTES * rank;

@@ -1,5 +1,5 @@
-// Folders with the four IDX files of MNIST and its relatives: images and labels, for training and
-// for testing, whatever their names begin with, as those of EMNIST and QMNIST do.
+// Reads folders with the four IDX files of MNIST and similar sets: images and labels, for training
+// and for testing, with any name prefix, as in EMNIST and QMNIST.
 
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
@@ -11,9 +11,9 @@ import { byteStatistics, type ChannelStatistics } from '../statistics.ts';
 import { listFolder, readDataFile, showNames } from './files.ts';
 import { type IdxArray, idxWantedBytes, parseIdx } from './idx.ts';
 
-/** What is known of a folder beforehand; all else is taken from the files. */
+/** What is known about a folder beforehand; everything else comes from the files. */
 export interface IdxOptions {
-  /** Default: what the names of the files begin with, or the name of the folder. */
+  /** Default: the prefix of the file names, or the name of the folder. */
   readonly name?: string;
   /** Default: the largest label + 1. */
   readonly classes?: number;
@@ -21,22 +21,22 @@ export interface IdxOptions {
   readonly statistics?: ChannelStatistics;
 }
 
-/** `emnist-letters-train-images-idx3-ubyte.gz`: the set, which split, what, and what it has. */
+/** `emnist-letters-train-images-idx3-ubyte.gz`: prefix, split, role and format. */
 const NAME = /^(.*?)(train|t10k|test)-(images|labels)[-.]idx[1-4]-[a-z]+(\.gz)?$/;
 
 interface IdxName {
   readonly file: string;
-  /** `emnist-letters-`, or nothing. */
+  /** `emnist-letters-`, or empty. */
   readonly prefix: string;
   readonly split: 'train' | 'test';
   readonly kind: 'images' | 'labels';
 }
 
 /** Reads a folder with four files such as `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
- * `t10k-images.idx3-ubyte` and `test-labels-idx1-ubyte.gz`, with the same beginning or none. Where
- * a folder has several sets, a path is the folder and the beginning, `emnist/emnist-letters`.
- * Images are [N, H, W] (one channel) or [N, H, W, C], of numbers of any type; labels are whole
- * numbers [N], or [N, K] as in QMNIST, where the first one is the class. Throws UsageErrors. */
+ * `t10k-images.idx3-ubyte` and `test-labels-idx1-ubyte.gz`, with the same prefix or none. If a
+ * folder has several sets, the path is the folder and the prefix, `emnist/emnist-letters`. Images
+ * are [N, H, W] (one channel) or [N, H, W, C], of any number type; labels are integers [N], or [N,
+ * K] as in QMNIST, where the first one is the class. Throws UsageErrors. */
 export async function readIdxDataset(path: string, options: IdxOptions = {}): Promise<Dataset> {
   const { dir, files, prefix } = await filesOf(path);
   const train = await readSplit(dir, files, 'train');
@@ -65,12 +65,12 @@ export async function readIdxDataset(path: string, options: IdxOptions = {}): Pr
   });
 }
 
-/** Whether a folder with these names is meant to be read by {@link readIdxDataset}. */
+/** Whether the names in a folder are for {@link readIdxDataset}. */
 export function looksLikeIdx(names: readonly string[]): boolean {
   return idxNames(names).some(({ split, kind }) => split === 'train' && kind === 'images');
 }
 
-/** Whether a path, where no folder is, is meant so: the beginning of names of files in one. */
+/** Whether a path that is not a folder is the prefix of IDX files in one. */
 export async function isIdxPrefix(path: string): Promise<boolean> {
   const isFolder = await listFolder(path).then(
     () => true,
@@ -80,7 +80,7 @@ export async function isIdxPrefix(path: string): Promise<boolean> {
   return idxNames(names).some(({ prefix }) => prefix === `${basename(path)}-`);
 }
 
-/** Those of names that are of IDX files, plain ones first. */
+/** The names of IDX files, plain ones first. */
 function idxNames(names: readonly string[]): readonly IdxName[] {
   const found = names.flatMap((file) => {
     const [, prefix, split, kind] = NAME.exec(file) ?? [];
@@ -107,7 +107,7 @@ async function filesOf(
   throw new UsageError({
     what: `the data folder ${dir}`,
     given: `files of ${showNames(prefixes.map((name) => name || 'no name'))}`,
-    allowed: 'one set of IDX files, or the folder and what the names of one begin with',
+    allowed: 'one set of IDX files, or the folder and the name prefix of one set',
     hint: join(dir, prefixes.find((name) => name !== '')!.replace(/-$/, '')),
   });
 }
@@ -130,7 +130,7 @@ async function readSplit(
   const [count = 0, height = 0, width = 0, channels = 1] = images.shape;
   if (labels.shape[0] !== count) {
     throw new UsageError({
-      what: `${labelsFile} and ${imagesFile} differ in number`,
+      what: `different numbers of samples in ${labelsFile} and ${imagesFile}`,
       given: `${labels.shape[0]} labels`,
       allowed: `one for each of ${count} images`,
     });
@@ -168,7 +168,7 @@ function findFile(
   throw new UsageError({
     what: `${usual} is missing in ${dir}`,
     given: showNames(files.map(({ file }) => file)),
-    allowed: `such a name, also with ".idx" for "-idx", "test" for "t10k", and .gz`,
+    allowed: `such a name, or one with ".idx" for "-idx", "test" for "t10k", and .gz`,
   });
 }
 

@@ -1,10 +1,10 @@
-// The numbers of files, of any type and order of bytes, as the four kinds of arrays that the rest
-// of the library reads: bytes, whole numbers of 32 bits, and floats of 32 or 64 bits.
+// Converts numbers in files, of any type and byte order, to the four kinds of arrays that the
+// library uses: bytes, 32-bit integers, and floats of 32 or 64 bits.
 
 import { UsageError } from '../../base/errors.ts';
 import { widenHalf } from '../../base/half.ts';
 
-/** Unsigned, signed, float or bool (one byte), with the bytes of a number: NumPy's letters. */
+/** Unsigned, signed, float or bool (one byte), followed by the size in bytes: NumPy's letters. */
 export type NumberType =
   | 'b1'
   | 'u1'
@@ -19,20 +19,20 @@ export type NumberType =
   | 'f4'
   | 'f8';
 
-/** Numbers of a file. */
+/** Numbers from a file. */
 export type Numbers = Uint8Array | Int32Array | Float32Array | Float64Array;
 
 const MIN_INT32 = -(2 ** 31);
 const MAX_INT32 = 2 ** 31 - 1;
 
-/** How many bytes a number of this type has. */
+/** Bytes per number of this type. */
 export function itemBytes(type: NumberType): number {
   return Number(type[1]);
 }
 
-/** The numbers in these bytes, as many as there are whole ones; all are copies. Bools become 0 and
- * 1, other bytes stay bytes, whole numbers become 32 bits, halves float32. Throws a
- * {@link UsageError} that names `file` where a whole number has more than 32 bits. */
+/** The complete numbers in these bytes, always copied. Bools become 0 and 1, other bytes stay
+ * bytes, integers become 32-bit, halves float32. Throws a {@link UsageError} that names `file` if
+ * an integer needs more than 32 bits. */
 export function numbersFrom(
   bytes: Uint8Array,
   type: NumberType,
@@ -93,8 +93,7 @@ function narrow(wide: Uint32Array | BigInt64Array | BigUint64Array, file: string
   return values;
 }
 
-/** Values in Fortran order, where the first axis changes fastest, in C order, where the last one
- * does. */
+/** Reorders values from Fortran order (first axis fastest) to C order (last axis fastest). */
 export function fromFortranOrder<T extends Numbers>(values: T, shape: readonly number[]): T {
   const turned = values.slice() as T;
   const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, 1));

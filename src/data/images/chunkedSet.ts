@@ -1,5 +1,5 @@
-// Opens a packed set to be read chunk by chunk: what is known of it is checked, and its samples are
-// when they are read (packedSplit.ts).
+// Opens a packed set to be read chunk by chunk. Its fields are checked here, its samples when they
+// are read (packedSplit.ts).
 
 import { join } from 'node:path';
 import { checkInteger, UsageError } from '../../base/errors.ts';
@@ -10,13 +10,13 @@ import { packedSplit, type SetFolder, splitReader } from './packedSplit.ts';
 import { SET_FILE } from './setContent.ts';
 import { readSetFile } from './setFile.ts';
 
-/** How a set is read. */
+/** Options for reading a set. */
 export interface ChunkedSetOptions extends Pick<ChunkedDataset, 'window'> {
-  /** Training samples that there are to be; default all. */
+  /** Number of training samples; default all. */
   readonly limit?: number;
 }
 
-/** Opens a packed set to be read while a run needs it. Throws a {@link UsageError}. */
+/** Opens a packed set, to be read during a run. Throws a {@link UsageError}. */
 export async function openChunkedSet(
   dir: string,
   options: ChunkedSetOptions,
@@ -40,7 +40,7 @@ export async function openChunkedSet(
   return data;
 }
 
-/** The data of a set. */
+/** The dataset of a set. */
 export function setDataset(
   folder: SetFolder,
   { window, limit }: ChunkedSetOptions,

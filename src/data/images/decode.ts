@@ -1,5 +1,5 @@
-// Photos as bytes, by sharp, which those install who pack images (pack.ts). Only JPEG, PNG and WebP
-// reach it: it would also read formats that are programs.
+// Decodes photos to bytes with sharp, which users install to pack images (pack.ts). Only JPEG, PNG
+// and WebP reach it, since it would also read formats that can run code.
 
 import type { Sharp } from 'sharp';
 import { UsageError } from '../../base/errors.ts';
@@ -7,18 +7,18 @@ import { loadOptional } from '../../base/optionalPackage.ts';
 import { showError } from '../../base/showError.ts';
 import { readDataFile } from '../formats/files.ts';
 
-/** Height and width, as people see the image. */
+/** Height and width as displayed. */
 export interface ImageHead {
   readonly height: number;
   readonly width: number;
   readonly isGray: boolean;
   readonly hasAlpha: boolean;
-  /** Whether the pixels in the file are turned or mirrored. */
+  /** Whether the file's pixels are rotated or mirrored for display. */
   readonly isTurned: boolean;
 }
 
-/** How images of other sizes get one: cut to its proportions around the center, stretched, or with
- * black bars. */
+/** How images are resized: cropped around the center to the target's proportions, stretched, or
+ * padded with black bars. */
 export type Fit = 'cover' | 'fill' | 'contain';
 export const FITS: readonly Fit[] = ['cover', 'fill', 'contain'];
 
@@ -31,7 +31,7 @@ export interface WantedPixels {
 
 /** Reads images. Its functions throw a {@link UsageError} that names the file. */
 export interface Decoder {
-  /** What it is, since another one may give other bytes. */
+  /** Name and version, since other decoders may give other bytes. */
   readonly name: string;
   head(file: string): Promise<ImageHead>;
   /** [height, width, channels]; transparency is dropped. */
@@ -43,7 +43,7 @@ interface SharpModule {
   readonly versions: { readonly sharp?: string; readonly vips: string };
 }
 
-/** What large cameras make; 300 MB as bytes. */
+/** The size of large cameras' images; 300 MB as bytes. */
 const MAX_PIXELS = 1e8;
 const KINDS: readonly (readonly (number | undefined)[])[] = [
   [0xff, 0xd8, 0xff],
@@ -52,7 +52,7 @@ const KINDS: readonly (readonly (number | undefined)[])[] = [
   [...Buffer.from('RIFF'), undefined, undefined, undefined, undefined, ...Buffer.from('WEBP')],
 ];
 
-/** Loads sharp. Throws a {@link UsageError} where it is not installed. */
+/** Loads sharp. Throws a {@link UsageError} if it is not installed. */
 export function openDecoder(): Decoder {
   const sharp = loadOptional('sharp', 'packing images') as SharpModule;
   const open = async (file: string): Promise<Sharp> => {
@@ -91,7 +91,7 @@ export function openDecoder(): Decoder {
   };
 }
 
-/** What sharp says about a file is the caller's to fix. */
+/** Errors of sharp about a file are the caller's to fix. */
 async function reading<T>(file: string, result: Promise<T>): Promise<T> {
   try {
     return await result;

@@ -1,5 +1,5 @@
-// Which files of a folder are images, and of what: of the class that their folder is called, or
-// with the masks that have their names.
+// Finds the images of a folder, and their targets: the class that their subfolder is named after,
+// or the mask with the same name.
 
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -8,7 +8,7 @@ import { fileError } from '../../base/fileError.ts';
 import { listFolder, showNames } from '../formats/files.ts';
 import { IMAGES, MASKS, placesOf } from './maskFolder.ts';
 
-/** An image and what is said of it: the number of its class, or the file of its mask. */
+/** An image and its target: the index of its class, or the file of its mask. */
 export interface ImageFile {
   readonly file: string;
   readonly label: number | string;
@@ -18,22 +18,22 @@ export interface ImageFile {
 export interface ImageFiles {
   readonly kind: 'classes' | 'masks';
   readonly train: readonly ImageFile[];
-  /** Undefined where the folder has none. */
+  /** Undefined if the folder has no test images. */
   readonly test: readonly ImageFile[] | undefined;
-  /** None of masks. */
+  /** Empty for masks. */
   readonly classNames: readonly string[];
-  /** Files that are not images, and folders that are not read. */
+  /** Files that are not images, and folders that were not read. */
   readonly others: readonly string[];
 }
 
 const IMAGE = /\.(jpe?g|png|webp)$/i;
 const TRAIN = 'train';
 const FOLDERS_TRIED = 20;
-/** The first one that is there is taken. */
+/** The first one that exists is used. */
 const TESTS = ['test', 'val', 'valid', 'validation'];
 
-/** Lists the images of a folder: in folders of classes, maybe in train and test (or val), or in
- * images and masks. Throws a {@link UsageError} where they are arranged in another way. */
+/** Lists the images of a folder: in class folders, optionally within train and test (or val), or in
+ * images and masks. Throws a {@link UsageError} if they are arranged differently. */
 export async function listImages(dir: string): Promise<ImageFiles> {
   const names = await listFolder(dir);
   const inside = names.includes(TRAIN) ? await listFolder(join(dir, TRAIN)) : names;
@@ -45,7 +45,7 @@ export async function listImages(dir: string): Promise<ImageFiles> {
   }
 }
 
-/** Whether a folder has folders of images, as far as a look at the first few says. */
+/** Whether a folder seems to have folders of images, judging by the first few. */
 export async function looksLikeClasses(dir: string, names: readonly string[]): Promise<boolean> {
   for (const name of names.slice(0, FOLDERS_TRIED)) {
     const files = await readdir(join(dir, name)).catch(() => []);
@@ -155,7 +155,7 @@ async function listMasks(dir: string): Promise<ImageFiles> {
   return { kind: 'masks', train, test, classNames: [], others };
 }
 
-/** The images of a folder by their names without what follows the last point. */
+/** The images of a folder, by their names without the extension. */
 async function filesByStem(
   dir: string,
 ): Promise<{ readonly files: ReadonlyMap<string, string>; readonly others: readonly string[] }> {

@@ -1,6 +1,6 @@
-// Folders of images with masks as they usually come: `images` and `masks` with PNG files of the
-// same names. What a pixel of a mask has, the gray or the index of its palette, is its class. All
-// files are looked at before the first one is unpacked.
+// Reads folders of images with masks in their usual form: `images` and `masks` with PNG files of
+// the same names. A mask pixel's gray value or palette index is its class. All file headers are
+// checked before any file is unpacked.
 
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
@@ -16,13 +16,14 @@ import { byteStatistics } from '../statistics.ts';
 import { PNG_HEAD_BYTES, type PngHeader, type PngImage, parsePng, parsePngHeader } from './png.ts';
 
 export interface MaskFolderOptions {
-  /** How many classes there are; default: the largest in any mask + 1. */
+  /** Number of classes; default: the largest class in any mask + 1. */
   readonly classes?: number;
-  /** A share (below 1) or a count of the images to test with, where the folder does not say. */
+  /** A fraction (below 1) or a count of the images to test with, if the folder has no test
+   * images. */
   readonly testSplit?: number;
 }
 
-/** Where a folder has images and masks. */
+/** The folders of images and masks. */
 interface Places {
   readonly images: string;
   readonly masks: string;
@@ -40,15 +41,15 @@ const EXTENSION = /\.png$/i;
 const ALLOWED =
   'images and masks with PNG files of the same names; or train and test with such folders, or ' +
   'images and masks with folders train and test';
-/** Which images are tested with is the same each time. */
+/** The same test images are chosen each time. */
 const SPLIT_SEED = 1;
-/** An image takes its bytes, a mask four for each pixel: as much as one arena holds. */
+/** An image takes its bytes, a mask four per pixel. Together at most as much as one arena holds. */
 const MAX_BYTES = 2 ** 32;
 const LABEL_BYTES = 4;
 
 /** Reads images of bytes, [H, W, C], with masks [H, W]: gray has one channel, colors and palettes
- * three, transparency one more. In masks 255 stands for no class and becomes -100. Throws
- * UsageErrors, of all but the values in the files before any pixel is read. */
+ * three, transparency one more. In masks, 255 means no class and becomes -100. Throws UsageErrors
+ * before any pixel is read, except for values in the files. */
 export async function readMaskFolder(
   dir: string,
   { classes, testSplit }: MaskFolderOptions = {},
@@ -72,7 +73,7 @@ export async function readMaskFolder(
   });
 }
 
-/** The samples of both splits, sorted by their names. */
+/** The samples of both splits, sorted by name. */
 async function pairsOf(
   dir: string,
   testSplit: number | undefined,
@@ -80,7 +81,7 @@ async function pairsOf(
   const places = await placesOf(dir);
   const train = await listPairs(places.train);
   if (places.test !== undefined && testSplit !== undefined) {
-    const problem = `does not go with the folder test in ${dir}`;
+    const problem = `cannot be combined with the folder test in ${dir}`;
     throw new UsageError({ what: 'testSplit', problem, hint: 'leaving out one of them' });
   }
   if (places.test !== undefined) return { train, test: await listPairs(places.test) };
@@ -98,7 +99,7 @@ async function pairsOf(
   };
 }
 
-/** Where the images and masks of a folder are. Throws a {@link UsageError}. */
+/** Finds a folder's images and masks. Throws a {@link UsageError}. */
 export async function placesOf(
   dir: string,
 ): Promise<{ readonly train: Places; readonly test: Places | undefined }> {
@@ -127,7 +128,7 @@ export async function placesOf(
   return { train: ofSplit('train'), test: inside.includes('test') ? ofSplit('test') : undefined };
 }
 
-/** The samples of two folders. Names that begin with a dot are left out. */
+/** The samples of two folders. Names that begin with a dot are skipped. */
 async function listPairs({ images, masks }: Places): Promise<readonly Pair[]> {
   const imageNames = await listPngs(images);
   const maskNames = await listPngs(masks);
@@ -143,7 +144,7 @@ async function listPngs(dir: string): Promise<readonly string[]> {
   throw new UsageError({
     what: `the data folder ${dir}`,
     given: showNames(others),
-    allowed: `PNG files alone; of the whole folder: ${ALLOWED}`,
+    allowed: `only PNG files; in the whole folder: ${ALLOWED}`,
     ...(others.length > 0 && { hint: 'syncbn pack, which takes JPEG, PNG and WebP' }),
   });
 }
@@ -163,7 +164,7 @@ function checkPartners(
   });
 }
 
-/** The shape of an image, which all have, with masks of their size. */
+/** The shape that all images have; their masks must have the same size. */
 async function checkHeads(pairs: readonly Pair[]): Promise<Shape> {
   let first: { readonly shape: Shape; readonly file: string } | undefined;
   for (const { image, mask } of pairs) {
@@ -253,7 +254,7 @@ async function readPng(file: string): Promise<PngImage> {
   return parsePng(await readDataFile(file, () => undefined), file);
 }
 
-/** The bytes of an image's channels; grays of fewer bits from 0 to 255. */
+/** The bytes of an image's channels; grays with fewer bits are scaled to 0 to 255. */
 function colorsOf(image: PngImage, file: string): Uint8Array {
   const { kind, bits, values, palette, hasTransparentColors } = image;
   if (hasTransparentColors) {
@@ -267,7 +268,7 @@ function colorsOf(image: PngImage, file: string): Uint8Array {
   const colors = new Uint8Array(values.length * 3);
   for (const [i, index] of values.entries()) {
     if (3 * index >= palette.length) {
-      const allowed = `below ${palette.length / 3}, as many as there are`;
+      const allowed = `below ${palette.length / 3}, the size of the palette`;
       throw new UsageError({ what: `color of pixel ${i} in ${file}`, given: index, allowed });
     }
     colors.set(palette.subarray(3 * index, 3 * index + 3), 3 * i);

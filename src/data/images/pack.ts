@@ -1,5 +1,5 @@
-// Folders of photos as a set of bytes: decoded once, so that all who train on the set have the same
-// bits, whatever their decoder is.
+// Packs folders of photos into a set of bytes. They are decoded once, so that everyone who trains
+// on the set has the same bits, regardless of the decoder.
 
 import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
@@ -13,16 +13,17 @@ import { packMask } from './packMask.ts';
 import { checkNewSet, chunkSamplesFor, type PackedSplit, writePackedSet } from './writeSet.ts';
 
 export interface PackOptions {
-  /** Height and width of all images. Default: those that all have. */
+  /** Height and width of all images. Default: those of all images, if they are equal. */
   readonly size?: readonly [height: number, width: number];
-  /** How images get that size; default `cover`, of images with masks `fill`, the only one there. */
+  /** How images are resized; default `cover`. For images with masks, `fill` is the default and the
+   * only possibility. */
   readonly fit?: Fit;
-  /** One channel. Default: where all images are gray. */
+  /** Whether to store one channel. Default: if all images are gray. */
   readonly isGray?: boolean;
-  /** A share (below 1) or count of the images to test with, where the folder has no others. */
+  /** A fraction (below 1) or count of the images to test with, if the folder has no test images. */
   readonly testSplit?: number;
-  /** Of masks: what is bright is class 1, all else class 0. Default: gray or palette index are the
-   * class. */
+  /** For masks: bright pixels are class 1, all others class 0. Default: gray value or palette index
+   * is the class. */
   readonly hasBinaryMasks?: boolean;
 }
 
@@ -41,8 +42,8 @@ export interface PackReport {
 const AT_ONCE = 4;
 const SPLIT_SEED = 1;
 
-/** Packs the images of a folder into another one, which `openDataset` reads. Throws a
- * {@link UsageError}, of sizes and kinds of files before the first one is unpacked. */
+/** Packs a folder's images into another folder, which `openDataset` reads. Throws a {@link
+ * UsageError}; sizes and file types are checked before the first image is unpacked. */
 export async function packImages(
   dir: string,
   out: string,
@@ -96,7 +97,7 @@ interface SplitFiles {
 function splitFiles(dir: string, files: ImageFiles, testSplit: number | undefined): SplitFiles {
   const { train, test, classNames } = files;
   if (test !== undefined && testSplit !== undefined) {
-    const problem = `does not go with the test images in ${dir}`;
+    const problem = `cannot be combined with the test images in ${dir}`;
     throw new UsageError({ what: 'testSplit', problem, hint: 'leaving out one of them' });
   }
   if (testSplit === undefined) return { train, test: test ?? [] };
@@ -116,11 +117,11 @@ function splitFiles(dir: string, files: ImageFiles, testSplit: number | undefine
 function fitOf({ kind }: ImageFiles, { fit }: PackOptions): Fit {
   if (kind === 'classes') return fit ?? 'cover';
   if (fit === undefined || fit === 'fill') return 'fill';
-  const allowed = "'fill' for images with masks, which are resized alike";
+  const allowed = "'fill' for images with masks, so that both are resized in the same way";
   throw new UsageError({ what: 'fit', given: fit, allowed });
 }
 
-/** The shape of all images. */
+/** The common shape of all images. */
 function shapeOf(
   files: readonly ImageFile[],
   heads: readonly ImageHead[],
@@ -136,7 +137,7 @@ function shapeOf(
       what: `the size of ${files[other]!.file}`,
       given: shown(heads[other]!),
       allowed: `${shown(first!)}, as ${files[0]!.file} has`,
-      hint: '--size 64x64, which all images get',
+      hint: '--size 64x64, to resize all images',
     });
   }
   const [height, width] = size ?? [first!.height, first!.width];
@@ -144,14 +145,14 @@ function shapeOf(
   return [height, width, channels];
 }
 
-/** A mask says nothing of how its image is to be turned. */
+/** A mask does not say how its image is rotated. */
 function refuseTurned(files: readonly ImageFile[], heads: readonly ImageHead[]): void {
   const turned = heads.findIndex((head) => head.isTurned);
   if (turned < 0) return;
   throw new UsageError({
     what: files[turned]!.file,
-    problem: 'is to be turned when it is shown (EXIF), which its mask does not say',
-    hint: 'saving images as they are shown',
+    problem: 'is rotated for display (EXIF), which its mask does not say',
+    hint: 'saving images as they are displayed',
   });
 }
 
@@ -182,7 +183,7 @@ function* packLabels(files: readonly ImageFile[], chunkSamples: number): Generat
 interface MaskPacking {
   readonly decoder: Decoder;
   readonly options: PackOptions;
-  /** Is told of the largest class in any mask. */
+  /** Records the largest class in any mask. */
   readonly classesSeen: { most: number };
 }
 
@@ -214,7 +215,7 @@ function* partsOf(
   for (let i = 0; i < files.length; i += chunkSamples) yield files.slice(i, i + chunkSamples);
 }
 
-/** Results in the order of the items, a few at a time. */
+/** Results in item order, computed a few at a time. */
 async function readAll<Item, Result>(
   items: readonly Item[],
   read: (item: Item, index: number) => Promise<Result>,

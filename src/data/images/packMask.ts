@@ -1,5 +1,5 @@
-// A mask as the bytes of a set: the classes of a PNG file as they stand there, or what is bright in
-// any image. Resized to the nearest pixel, so that no class is made up.
+// A mask as bytes of a set: the classes of a PNG file, unchanged, or the bright pixels of any
+// image. Resized to the nearest pixel, so that no new classes appear.
 
 import { UsageError } from '../../base/errors.ts';
 import { readDataFile } from '../formats/files.ts';
@@ -7,26 +7,26 @@ import type { Decoder } from './decode.ts';
 import { parsePng } from './png.ts';
 
 export interface MaskOptions {
-  /** The size of its image, which it has too. */
+  /** Size of the image, which the mask must have. */
   readonly image: { readonly height: number; readonly width: number };
-  /** What it gets. */
+  /** Size to resize to. */
   readonly height: number;
   readonly width: number;
   readonly decoder: Decoder;
   readonly hasBinaryMasks: boolean;
 }
 
-/** From this gray on, a pixel is bright. */
+/** From this gray value on, a pixel counts as bright. */
 const BRIGHT = 128;
 
-/** The classes of a mask, [height, width]. Throws a {@link UsageError} where it has none. */
+/** The classes of a mask, [height, width]. Throws a {@link UsageError} if it has none. */
 export async function packMask(file: string, options: MaskOptions): Promise<Uint8Array> {
   const { image, height, width, hasBinaryMasks } = options;
   const size = hasBinaryMasks ? await options.decoder.head(file) : undefined;
   const found = size === undefined ? await readClasses(file) : { ...size, values: undefined };
   if (found.height !== image.height || found.width !== image.width) {
     const given = `${found.height}x${found.width}`;
-    const allowed = `${image.height}x${image.width}, as its image has`;
+    const allowed = `${image.height}x${image.width}, like its image`;
     throw new UsageError({ what: `the size of the mask ${file}`, given, allowed });
   }
   const values = found.values ?? (await readBright(file, options));
@@ -51,9 +51,9 @@ async function readClasses(file: string): Promise<Classes> {
   if (!/\.png$/i.test(file)) {
     throw new UsageError({
       what: `the mask ${file}`,
-      given: 'a format that does not keep numbers',
+      given: 'a format that does not preserve class values',
       allowed: 'a PNG file, whose gray or palette index is the class',
-      hint: '--binary-masks, where what is bright is class 1',
+      hint: '--binary-masks, which makes bright pixels class 1',
     });
   }
   const image = parsePng(await readDataFile(file, () => undefined), file);

@@ -1,6 +1,5 @@
-// A set that `syncbn pack` has made, read as a whole: npy files, and set.json, which has their
-// checksums and says what made them. A set that was changed is refused, so that the bits of a run
-// stay.
+// Reads a whole set that `syncbn pack` has made: npy files, and set.json, which has their checksums
+// and says what made them. A set that was changed is refused, so that a run's bits stay the same.
 
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
@@ -13,7 +12,7 @@ import { parseNpyHeader } from '../npy/npy-header.ts';
 import { NPY, SET_FILE } from './setContent.ts';
 import { checksumOf, readSetFile, type SetFile } from './setFile.ts';
 
-/** Reads a set. Throws a {@link UsageError} where a file is not what was packed. */
+/** Reads a set. Throws a {@link UsageError} if a file is not the one that was packed. */
 export async function readPackedSet(dir: string, options: ArrayOptions = {}): Promise<Dataset> {
   const set = await readSetFile(join(dir, SET_FILE));
   const { name, classes, classNames, files } = set;
@@ -30,7 +29,7 @@ export async function readPackedSet(dir: string, options: ArrayOptions = {}): Pr
         const bytes = await readDataFile(file, () => undefined);
         if (isWhole(set, array, bytes, file)) return parseNpy(bytes, file);
         const hint = 'packing the images again';
-        throw new UsageError({ what: file, problem: `is not what ${SET_FILE} says`, hint });
+        throw new UsageError({ what: file, problem: `does not match ${SET_FILE}`, hint });
       },
     },
     options,
@@ -44,7 +43,7 @@ export async function readPackedSet(dir: string, options: ArrayOptions = {}): Pr
   });
 }
 
-/** Whether all of a file has the checksums of set.json. */
+/** Whether a whole file matches the checksums of set.json. */
 function isWhole(set: SetFile, array: string, bytes: Uint8Array, file: string): boolean {
   if (set.version === 1) return checksumOf(bytes) === set.files[`${array}${NPY}`];
   const checksums = set.files[`${array}${NPY}`]!;

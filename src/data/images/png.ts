@@ -1,47 +1,47 @@
-// PNG files (W3C PNG, third edition) as the numbers that stand in them: of a palette the indexes,
-// which is what masks are made of, and its colors apart. 1, 2, 4 or 8 bits, interlaced or not.
-// Node unpacks and checks them; sizes are bounded by the header before anything is unpacked.
+// PNG files (W3C PNG, third edition) as stored numbers: for a palette, its indexes, which masks
+// consist of, with the colors separate. 1, 2, 4 or 8 bits, interlaced or not. Node unpacks and
+// checks them; the header bounds sizes before anything is unpacked.
 
 import { crc32, inflateSync } from 'node:zlib';
 import { UsageError } from '../../base/errors.ts';
 import { codeOf, MAX_FILE_BYTES, truncated } from '../formats/files.ts';
 
-/** What the values of a pixel are. */
+/** The meaning of a pixel's values. */
 export type PngKind = 'gray' | 'rgb' | 'palette' | 'grayAlpha' | 'rgba';
 
-/** What a file says of itself at its beginning. */
+/** The header of a file. */
 export interface PngHeader {
   readonly width: number;
   readonly height: number;
-  /** Of one value: 1, 2, 4, 8 or 16. */
+  /** Bits per value: 1, 2, 4, 8 or 16. */
   readonly bits: number;
   readonly kind: PngKind;
-  /** Values of a pixel; 1 for a palette. */
+  /** Values per pixel; 1 for a palette. */
   readonly channels: number;
   readonly isInterlaced: boolean;
 }
 
 /** The contents of a file. */
 export interface PngImage extends PngHeader {
-  /** As they stand there, from 0 to 2^bits - 1: [height, width, channels]. */
+  /** As stored, from 0 to 2^bits - 1: [height, width, channels]. */
   readonly values: Uint8Array;
   /** The colors of a palette, three bytes each. */
   readonly palette: Uint8Array;
-  /** Whether some colors are transparent; alpha channels are not meant. */
+  /** Whether some colors are transparent, apart from alpha channels. */
   readonly hasTransparentColors: boolean;
 }
 
-/** The signature, and the chunk IHDR. */
+/** The signature, and the IHDR chunk. */
 export const PNG_HEAD_BYTES = 33;
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const HEADER_BYTES = 13;
-/** Of a chunk: its length and type before its data, its checksum after them. */
+/** Parts of a chunk: length and type before its data, checksum after it. */
 const BEFORE_DATA = 8;
 const AFTER_DATA = 4;
-/** In the first letter of a chunk's type: a decoder may skip it. */
+/** A bit in the first letter of a chunk's type: decoders may skip the chunk. */
 const ANCILLARY = 0x20;
 
-/** By the number in the header. */
+/** By the color type in the header. */
 const KINDS: ReadonlyMap<number, readonly [PngKind, channels: number, bits: readonly number[]]> =
   new Map([
     [0, ['gray', 1, [1, 2, 4, 8, 16]]],
@@ -51,7 +51,7 @@ const KINDS: ReadonlyMap<number, readonly [PngKind, channels: number, bits: read
     [6, ['rgba', 4, [8, 16]]],
   ]);
 
-/** Pixels x0, x0 + dx, ... of rows y0, y0 + dy, ..., which are stored as an image of their own. */
+/** Pixels x0, x0 + dx, ... of rows y0, y0 + dy, ..., which are stored as a separate image. */
 interface Pass {
   readonly x0: number;
   readonly y0: number;
@@ -70,8 +70,8 @@ const ADAM7: readonly Pass[] = [
   { x0: 0, y0: 1, dx: 1, dy: 2 },
 ];
 
-/** Reads the first {@link PNG_HEAD_BYTES} bytes of a file, which may be longer; `file` is for
- * messages. Throws a {@link UsageError} for anything but a PNG file. */
+/** Reads the first {@link PNG_HEAD_BYTES} bytes, or more, of a file; `file` is for messages. Throws
+ * a {@link UsageError} for anything but a PNG file. */
 export function parsePngHeader(bytes: Uint8Array, file: string): PngHeader {
   if (SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
     throw new UsageError({ what: file, given: 'another kind of file', allowed: 'a PNG file' });
@@ -91,8 +91,8 @@ export function parsePngHeader(bytes: Uint8Array, file: string): PngHeader {
   return { width, height, bits, kind, channels, isInterlaced: interlacing === 1 };
 }
 
-/** Parses a PNG file of at most 8 bits. Of an animation it is the first picture. Throws a
- * {@link UsageError} where anything is damaged or missing. */
+/** Parses a PNG file of at most 8 bits. For an animation, returns the first picture. Throws a
+ * {@link UsageError} if anything is damaged or missing. */
 export function parsePng(bytes: Uint8Array, file: string): PngImage {
   const header = parsePngHeader(bytes, file);
   const { width, height, bits, channels } = header;
@@ -126,7 +126,7 @@ export function parsePng(bytes: Uint8Array, file: string): PngImage {
 interface Chunk {
   readonly type: string;
   readonly data: Uint8Array;
-  /** Where the next one begins. */
+  /** Offset of the next chunk. */
   readonly next: number;
 }
 
@@ -139,7 +139,7 @@ function chunkAt(bytes: Uint8Array, at: number, file: string): Chunk {
   const checked = bytes.subarray(at + 4, next - AFTER_DATA);
   const type = Buffer.from(checked.subarray(0, 4)).toString('latin1');
   if (crc32(checked) !== view.getUint32(next - AFTER_DATA)) {
-    throw broken(file, `a chunk ${JSON.stringify(type)} of another checksum`);
+    throw broken(file, `a chunk ${JSON.stringify(type)} with a wrong checksum`);
   }
   return { type, data: checked.subarray(4), next };
 }
@@ -147,9 +147,9 @@ function chunkAt(bytes: Uint8Array, at: number, file: string): Chunk {
 interface SizedPass extends Pass {
   readonly countRows: number;
   readonly countColumns: number;
-  /** Without the byte before each row, which says its filter. */
+  /** Without the filter byte before each row. */
   readonly rowBytes: number;
-  /** From a byte to that of the pixel before, at least 1. */
+  /** Distance from a byte to that of the previous pixel, at least 1. */
   readonly pixelBytes: number;
 }
 
@@ -167,7 +167,7 @@ function passesOf(header: PngHeader): readonly SizedPass[] {
     .filter(({ countColumns, countRows }) => countColumns > 0 && countRows > 0);
 }
 
-/** The rows of all passes, one after the other. */
+/** The rows of all passes, one after another. */
 function inflated(
   packed: readonly Uint8Array[],
   passes: readonly SizedPass[],
@@ -178,7 +178,7 @@ function inflated(
   try {
     const rows = inflateSync(Buffer.concat(packed), { maxOutputLength: wanted });
     if (rows.length === wanted) return rows;
-    throw broken(file, `${rows.length} bytes of pixels in place of ${wanted}`);
+    throw broken(file, `${rows.length} bytes of pixels instead of ${wanted}`);
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined) throw error;
@@ -186,8 +186,7 @@ function inflated(
   }
 }
 
-/** Turns the rows of a pass, from `start` on, to what they were before each was written as its
- * differences from its neighbors. In place. */
+/** Restores the rows of a pass, from `start` on, from differences to their neighbors. In place. */
 function unfilter(rows: Uint8Array, start: number, pass: SizedPass, file: string): void {
   const { countRows, rowBytes, pixelBytes } = pass;
   for (let y = 0; y < countRows; y++) {
@@ -206,7 +205,7 @@ function unfilter(rows: Uint8Array, start: number, pass: SizedPass, file: string
   }
 }
 
-/** What a byte is the difference from. */
+/** The prediction that a byte is stored relative to. */
 function predicted(filter: number, left: number, up: number, upLeft: number): number {
   if (filter === 1) return left;
   if (filter === 2) return up;

@@ -1,6 +1,6 @@
-// set.json of a packed set: what it is, and the checksums of its files. Version 2 has a checksum
-// for each chunk of samples and says what training needs to know, so that a set can be trained on
-// without being read before. Version 1 has one for each file.
+// set.json of a packed set: its description, and the checksums of its files. Version 2 has a
+// checksum for each chunk of samples and everything that training must know in advance, so that the
+// set need not be read before. Version 1 has one checksum per file.
 
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
@@ -39,10 +39,10 @@ const version2 = z.looseObject({
 });
 const either = z.discriminatedUnion('version', [version1, version2]);
 
-/** What set.json says. */
+/** The contents of set.json. */
 export type SetFile = z.infer<typeof either>;
 
-/** The text of set.json; `made` says what made the set. */
+/** The text of set.json; `made` describes how the set was made. */
 export function setText(content: SetContent & { readonly [made: string]: unknown }): string {
   const head = { format: FORMAT, version: SET_VERSION };
   return `${JSON.stringify({ ...head, ...content }, null, 1)}\n`;

@@ -1,4 +1,4 @@
-// Writes a packed set, chunk by chunk, to a folder that is whole when it is there.
+// Writes a packed set chunk by chunk, to a folder that appears once it is complete.
 
 import {
   type FileHandle,
@@ -24,44 +24,44 @@ import { readTargets, type SetFolder, splitReader } from './packedSplit.ts';
 import { NPY, SET_FILE, type SetContent } from './setContent.ts';
 import { checksumOf, setText } from './setFile.ts';
 
-/** The samples of a split, a part for each chunk. Each part is done with when the next is asked
- * for. */
+/** The samples of a split, one part per chunk. Each part may be reused once the next is
+ * requested. */
 export interface PackedSplit {
   readonly count: number;
   readonly inputs: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** Classes, or masks of bytes. */
+  /** Classes, or masks as bytes. */
   readonly targets: AsyncIterable<Uint8Array | Int32Array> | Iterable<Uint8Array | Int32Array>;
 }
 
-/** What is packed. */
+/** What to pack. */
 export interface PackedSet {
   readonly name: string;
   readonly inputShape: Shape;
-  /** Of masks; of classes empty. */
+  /** Shape of the masks; empty for classes. */
   readonly targetShape: Shape;
-  /** Samples of each chunk but the last, a multiple of 16: {@link chunkSamplesFor}. */
+  /** Samples of each chunk except the last, a multiple of 16: {@link chunkSamplesFor}. */
   readonly chunkSamples: number;
   readonly train: PackedSplit;
   readonly test?: PackedSplit;
-  /** None of masks. */
+  /** Empty for masks. */
   readonly classNames: readonly string[];
-  /** Asked for when all is written. */
+  /** Called when everything is written. */
   countClasses(): number;
-  /** What decides the bytes besides the files: decoder, size and so on. */
+  /** What determines the bytes in addition to the files: decoder, size and so on. */
   readonly made: Readonly<Record<string, string>>;
 }
 
-/** About what is read at a time. */
+/** Approximate amount to read at a time. */
 const CHUNK_BYTES = 8e6;
 
-/** Samples of a chunk: as many as take 8 MB, and so many that its bytes are whole words of
- * hashes. */
+/** Samples per chunk: enough for about 8 MB, in a multiple that keeps its bytes whole hash
+ * words. */
 export function chunkSamplesFor(inputShape: Shape): number {
   const samples = Math.floor(CHUNK_BYTES / sizeOf(inputShape));
   return Math.max(PART_BYTES, samples - (samples % PART_BYTES));
 }
 
-/** Writes a set to a folder that is not there yet. Throws a {@link UsageError}. */
+/** Writes a set to a folder that must not exist yet. Throws a {@link UsageError}. */
 export async function writePackedSet(dir: string, set: PackedSet): Promise<void> {
   try {
     await mkdir(dirname(resolve(dir)), { recursive: true });
@@ -78,17 +78,17 @@ export async function writePackedSet(dir: string, set: PackedSet): Promise<void>
       await rm(work, { recursive: true, force: true });
     }
   } catch (error) {
-    throw fileError(`the folder ${dir}`, error, 'a folder that can be made');
+    throw fileError(`the folder ${dir}`, error, 'a folder that can be created');
   }
 }
 
-/** Throws a {@link UsageError} where something is at the place of a new set. */
+/** Throws a {@link UsageError} if something exists at the path of a new set. */
 export async function checkNewSet(dir: string): Promise<void> {
   const found = await stat(dir).catch(() => undefined);
   if (found === undefined) return;
   throw new UsageError({
     what: `the folder ${dir}`,
-    problem: 'is there already',
+    problem: 'already exists',
     hint: 'another name, or removing it',
   });
 }
@@ -119,7 +119,7 @@ async function writeArrays(dir: string, set: PackedSet): Promise<Omit<SetContent
   };
 }
 
-/** Writes an array and gives the checksums of its parts. */
+/** Writes an array and returns the checksums of its parts. */
 async function writeArray<Part extends Uint8Array | Int32Array>(
   path: string,
   { shape, type }: { readonly shape: Shape; readonly type: 'u8' | 'i32' },
@@ -142,7 +142,7 @@ async function writeArray<Part extends Uint8Array | Int32Array>(
   }
 }
 
-/** The hash that the set has as data in memory, from what was written. */
+/** The hash of the set as data in memory, computed from the written files. */
 async function hashOf(folder: SetFolder): Promise<string> {
   const { counts } = folder.set;
   const hash = new ContentHash(setDataset(folder, {}));

@@ -1,44 +1,45 @@
-// Random shifts and flips of training images, and mixtures of samples: the options and their check.
+// Random shifts and flips of training images, and mixtures of samples: the options and their
+// checks.
 
 import { checkInteger, UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { type Shape, showShape } from '../../base/shape.ts';
 import { flag, positive, wholeNumber } from '../../base/values.ts';
 
-/** What may happen to a training image. Pixels that come from outside are the dataset's mean, that
- * is, 0 after normalization. A mask moves with its image; pixels beyond it get the label that
- * the loss ignores, or class 0, the background, where it ignores none. Default of each: not
- * done. */
+/** Augmentations of training images. Pixels that move in from outside have the dataset's mean,
+ * which is 0 after normalization. A mask moves with its image; pixels from outside get the label
+ * that the loss ignores, or class 0, the background, if it ignores none. Default of each: off. */
 export interface Augmentation {
-  /** Most pixels by which an image is moved, each way, in each direction. */
+  /** The most pixels that an image moves by, in each direction. */
   readonly shift?: number;
-  /** Mirror every other image, on average, left to right. */
+  /** Mirrors images left to right, every other one on average. */
   readonly flip?: boolean;
-  /** Pad by this many pixels on each side and cut the old size out at random: the other name for
-   * `shift`, so only one of the two. */
+  /** Pad by this many pixels on each side and cut out the old size at random. Another name for
+   * `shift`, so give only one of the two. */
   readonly crop?: number;
-  /** Mix each sample, inputs and target, with another one of its global batch: lambda of it and 1 -
-   * lambda of the other, with lambda from Beta(mixup, mixup) for each sample (Zhang et al. 2018,
-   * "mixup: beyond empirical risk minimization"). Seed, step and position in the global batch
-   * choose the other one and lambda. Not with masks. Classes become shares of classes, of which the
-   * training accuracy counts the largest one, and weights of samples mix likewise. Above 0. */
+  /** Mix each sample, inputs and target, with another one of its global batch: lambda times the
+   * sample plus 1 - lambda times the other, with lambda from Beta(mixup, mixup) for each sample
+   * (Zhang et al. 2018, "mixup: beyond empirical risk minimization"). Seed, step and position in
+   * the global batch determine the other sample and lambda. Not for masks. Targets become shares of
+   * classes; training accuracy counts the class with the largest share. Sample weights are mixed in
+   * the same way. Above 0. */
   readonly mixup?: number;
-  /** Replace a box of each image by that of another one of its global batch, and the target
-   * according to the area: 1 - lambda of the image with lambda from Beta(cutmix, cutmix), around a
-   * random center, cut off at the border (Yun et al. 2019, "CutMix"). With `mixup` as well, each
-   * sample has one of the two, with equal chances. Above 0. */
+  /** Replace a box of each image with that of another image in its global batch, and the target
+   * according to the area: 1 - lambda of the image, with lambda from Beta(cutmix, cutmix), around a
+   * random center, clipped at the border (Yun et al. 2019, "CutMix"). If `mixup` is given, too,
+   * each sample gets one of the two with equal probability. Above 0. */
   readonly cutmix?: number;
 }
 
-/** Checked options, one name for each thing. */
+/** Checked options, one name for each setting. */
 export interface AugmentationPlan {
-  /** Pixels that an image is moved by at most. */
+  /** The most pixels that an image moves by. */
   readonly maxShift: number;
   /** Whether images are mirrored. */
   readonly flip: boolean;
-  /** Absent where samples are not mixed so. */
+  /** Absent without mixup. */
   readonly mixup?: number;
-  /** Absent where no boxes are replaced. */
+  /** Absent without cutmix. */
   readonly cutmix?: number;
 }
 
@@ -50,9 +51,9 @@ const augmentationSchema = optionsSchema<Augmentation>()({
   cutmix: positive.exactOptional(),
 });
 
-/** Checks the options against the shape of one sample. Null when there is nothing to do. Throws a
- * UsageError: for other things than images [H, W, C], for shift and crop together, and for a shift
- * that could move the whole image out. */
+/** Checks the options against the shape of one sample. Returns null if nothing is enabled. Throws a
+ * UsageError for samples that are not images [H, W, C], for shift and crop together, and for a
+ * shift that could move the whole image out. */
 export function planAugmentation(
   options: Augmentation,
   inputShape: Shape,

@@ -1,5 +1,5 @@
-// Mixup and cutmix: which other sample of the global batch a sample is mixed with, and how. Drawn
-// from (seed, step, position in the global batch) alone. The mixing is in train/mixing.ts.
+// Mixup and cutmix: draws which other sample of the global batch a sample is mixed with, and how.
+// Depends only on (seed, step, position in the global batch). train/mixing.ts mixes.
 
 import { expInPlace, logInPlace, Purpose, RandomStream } from '../../base/random.ts';
 import type { Shape } from '../../base/shape.ts';
@@ -10,12 +10,13 @@ export function isMixing(plan: AugmentationPlan | null): boolean {
   return plan?.mixup !== undefined || plan?.cutmix !== undefined;
 }
 
-/** How one sample is mixed: where it is cut, rows [top, bottom) and columns [left, right) of the
- * other one replace its own; otherwise `share` of it and 1 - share of the other are added up. */
+/** How one sample is mixed. With a cut, rows [top, bottom) and columns [left, right) of the other
+ * sample replace its own. Otherwise, the mix is `share` times the sample plus 1 - `share` times the
+ * other. */
 export interface Mix {
-  /** Position of the other sample; the sample's own where it is alone in its batch. */
+  /** Position of the other sample; the sample's own if it is alone in its batch. */
   partner: number;
-  /** Share of the sample's own inputs and target, [1]. */
+  /** The sample's weight in its inputs and target, [1]. */
   readonly share: Float64Array;
   isCut: boolean;
   top: number;
@@ -24,8 +25,8 @@ export interface Mix {
   right: number;
 }
 
-/** Draws mixes of samples of shape `inputShape`; the function fills in the same object each time
- * and allocates nothing. */
+/** Binds a function that draws mixes of samples of shape `inputShape`. It fills the same object
+ * each time and allocates nothing. */
 export function bindMixDraw(
   plan: AugmentationPlan,
   seed: number,
@@ -63,7 +64,7 @@ export function bindMixDraw(
   };
 }
 
-/** Places of the numbers that a draw works with. */
+/** Indexes of the numbers that a draw works with. */
 const NORMAL = 0;
 const LOG = 1;
 const LOG_V = 2;
@@ -73,9 +74,9 @@ const U = 5;
 const V = 6;
 const COUNT_NUMBERS = 7;
 
-/** Draws from Beta(alpha, alpha) into `numbers[X]`: A / (A + B) of two gamma variates, from
- * operations with the same bits everywhere. Numbers are handed on in an array: those that a
- * function returns may be allocated. */
+/** Draws from Beta(alpha, alpha) into `numbers[X]`: A / (A + B) of two gamma variates, with
+ * operations that give the same bits everywhere. Numbers are passed in an array, because returned
+ * ones may be allocated. */
 function drawBeta(random: RandomStream, gamma: Float64Array, numbers: Float64Array): void {
   drawLogGamma(random, gamma, numbers, X);
   drawLogGamma(random, gamma, numbers, Y);
@@ -86,7 +87,7 @@ function drawBeta(random: RandomStream, gamma: Float64Array, numbers: Float64Arr
   numbers[X] = difference <= 0 ? 1 / (1 + ratio) : ratio / (1 + ratio);
 }
 
-/** What {@link drawLogGamma} takes of Gamma(alpha, 1): d, c, and the exponent of u or 0. */
+/** The constants of {@link drawLogGamma} for Gamma(alpha, 1): d, c, and the exponent of u or 0. */
 function gammaOf(alpha: number): Float64Array {
   const d = (alpha < 1 ? alpha + 1 : alpha) - 1 / 3;
   return Float64Array.of(d, 1 / Math.sqrt(9 * d), alpha < 1 ? 1 / alpha : 0);
@@ -94,7 +95,7 @@ function gammaOf(alpha: number): Float64Array {
 
 /** Draws the logarithm of a number from Gamma(alpha, 1), which for small alpha may be below all
  * floats (Marsaglia and Tsang 2000, "A simple method for generating gamma variables"; for alpha
- * below 1 that of alpha + 1 times u^(1 / alpha)). */
+ * below 1, the draw for alpha + 1 times u^(1 / alpha)). */
 function drawLogGamma(
   random: RandomStream,
   gamma: Float64Array,

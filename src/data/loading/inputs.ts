@@ -1,7 +1,6 @@
-// From a sample to the first activation: normalized and, in training, augmented on the way by the
-// image kernels. They read the arena alone, so a sample that lies outside is first copied to a
-// place in it. Runs inside the workers and allocates nothing per sample; the dataset itself is
-// never changed.
+// Writes a sample as the first activation: normalized and, in training, augmented by the image
+// kernels. They read only the arena, so a sample outside it is first copied into it. Runs inside
+// the workers and allocates nothing per sample; the dataset itself never changes.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { assertSame } from '../../base/errors.ts';
@@ -37,8 +36,8 @@ export function normalizationTable(mean: readonly number[], std: readonly number
   return table;
 }
 
-/** What normalizes floats: C means, then C times 1 / std, each rounded to float32. The kernel
- * subtracts first, so a large mean costs no more than its own rounding, the same for all
+/** The numbers that normalize floats: C means, then C times 1 / std, each rounded to float32. The
+ * kernel subtracts first, so a large mean costs only its own rounding, which is the same for all
  * samples. */
 export function normalizationVectors(
   mean: readonly number[],
@@ -48,7 +47,7 @@ export function normalizationVectors(
   return Float32Array.from([...mean, ...std.map((s) => 1 / s)]);
 }
 
-/** What the loader of this dataset wants at `normalizationPtr`, whatever its input type. */
+/** The data that this dataset's loader expects at `normalizationPtr`, for any input type. */
 export function normalizationOf({
   inputType,
   mean,
@@ -57,10 +56,10 @@ export function normalizationOf({
   return inputType === 'u8' ? normalizationTable(mean, std) : normalizationVectors(mean, std);
 }
 
-/** Gives the address at which the values of a sample are to be read. */
+/** Returns the address to read a sample's values from. */
 export type InputLocator = (sample: number) => number;
 
-/** Bytes of the inputs of a sample. */
+/** Bytes of a sample's inputs. */
 export function sampleBytesOf({
   inputShape,
   inputType,
@@ -68,12 +67,12 @@ export function sampleBytesOf({
   return sizeOf(inputShape) * (inputType === 'u8' ? 1 : FLOAT_BYTES);
 }
 
-/** Locates samples that lie in the arena, one after the other from `ptr` on. */
+/** Locates samples that are in the arena, one after another from `ptr` on. */
 export function locateInArena(ptr: number, sampleBytes: number): InputLocator {
   return (sample) => ptr + sample * sampleBytes;
 }
 
-/** Locates samples that lie outside the arena: copies each to the place of one sample in it. */
+/** Locates samples outside the arena: copies each to a staging place in it. */
 export function locateStaged(
   view: SplitView,
   { memory, ptr, sampleBytes }: StagingPlace,
@@ -81,7 +80,7 @@ export function locateStaged(
   const areWords =
     sampleBytes % WORD_BYTES === 0 &&
     view.slots.every(({ inputs }) => inputs.byteOffset % WORD_BYTES === 0);
-  // Words are copied four times as fast.
+  // Copying words is four times as fast.
   const unitsOf = areWords ? wordsOf : bytesOf;
   const length = areWords ? sampleBytes / WORD_BYTES : sampleBytes;
   const staged = unitsOf(new Uint8Array(memory.buffer, ptr, sampleBytes));
@@ -102,7 +101,7 @@ function wordsOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
   return new Int32Array(buffer, byteOffset, byteLength / WORD_BYTES);
 }
 
-/** Where {@link locateStaged} puts a sample. */
+/** Where {@link locateStaged} copies a sample to. */
 export interface StagingPlace {
   readonly memory: WebAssembly.Memory;
   readonly ptr: number;
@@ -115,9 +114,9 @@ export interface InputLoaderOptions {
   readonly inputShape: Shape;
   readonly inputType: InputType;
   readonly locate: InputLocator;
-  /** Where the numbers of {@link normalizationOf} lie in the arena. */
+  /** Address of the numbers from {@link normalizationOf} in the arena. */
   readonly normalizationPtr: number;
-  /** For `loadAugmented`; null when there is nothing to do. */
+  /** For `loadAugmented`; null without augmentation. */
   readonly augmentation: AugmentationPlan | null;
   readonly seed: number;
 }
@@ -126,12 +125,12 @@ export interface InputLoaderOptions {
 export interface InputLoader {
   /** Writes sample `sample` of the split, normalized, to `dstPtr`: sizeOf(inputShape) floats. */
   load(sample: number, dstPtr: number): void;
-  /** The same, augmented as (seed, `step`, `position`) say. `position` is the sample's place in the
-   * global batch, so the result does not depend on who loads it. */
+  /** The same, augmented according to (seed, `step`, `position`). `position` is the sample's place
+   * in the global batch, so the result does not depend on the worker that loads it. */
   loadAugmented(sample: number, dstPtr: number, step: number, position: number): void;
 }
 
-/** Binds a loader to the arena once; its two functions then allocate nothing. */
+/** Binds a loader to the arena. Its two functions then allocate nothing. */
 export function createInputLoader(options: InputLoaderOptions): InputLoader {
   const { kernels, inputShape, inputType, locate, normalizationPtr, augmentation, seed } = options;
   const channels = channelsOf(inputShape);

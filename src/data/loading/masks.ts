@@ -1,5 +1,5 @@
-// Masks beside the images that the loader moves: the same draw moves both, so that each pixel keeps
-// its label. Runs inside the workers and allocates nothing per sample.
+// Moves masks with their images: the loader's draw moves both, so that each pixel keeps its label.
+// Runs inside the workers and allocates nothing per sample.
 
 import { Purpose, RandomStream } from '../../base/random.ts';
 import type { Shape } from '../../base/shape.ts';
@@ -17,13 +17,13 @@ export interface MaskMoverOptions {
   readonly maskShape: Shape;
   readonly augmentation: AugmentationPlan;
   readonly seed: number;
-  /** The label of pixels that come from outside. */
+  /** The label of pixels that move in from outside. */
   readonly outside: number;
 }
 
 export interface MaskMover {
-  /** Writes the mask in a row of masks [rows, H, W] from `to[at]` on, moved as its image is at this
-   * position of the global batch. */
+  /** Writes a mask from a row of masks [rows, H, W] to `to`, starting at `at`, moved like its image
+   * at this position of the global batch. */
   move(
     from: Int32Array,
     row: number,
@@ -32,12 +32,12 @@ export interface MaskMover {
     step: number,
     position: number,
   ): void;
-  /** Adds to `counts` how often the mask that {@link MaskMover.move} writes has each label that is
-   * not negative. */
+  /** Adds to `counts` how often each non-negative label occurs in the mask that {@link
+   * MaskMover.move} writes. */
   count(from: Int32Array, row: number, counts: Int32Array, step: number, position: number): void;
 }
 
-/** Binds a mover, whose functions then allocate nothing. */
+/** Binds a mover. Its functions then allocate nothing. */
 export function createMaskMover(options: MaskMoverOptions): MaskMover {
   const { maskShape, augmentation, seed, outside } = options;
   const [height = 1, width = 1] = maskShape;
@@ -67,7 +67,7 @@ export function createMaskMover(options: MaskMoverOptions): MaskMover {
       draw(step, position);
       const dy = drawn[DRAWN_DY]!;
       const dx = drawn[DRAWN_DX]!;
-      // A flip changes no count: only rows and columns that stay inside matter.
+      // A flip changes no count: only the rows and columns that stay inside matter.
       const top = Math.max(0, dy);
       const bottom = height + Math.min(0, dy);
       const left = Math.max(0, dx);
@@ -82,8 +82,7 @@ export function createMaskMover(options: MaskMoverOptions): MaskMover {
   };
 }
 
-/** Adds to `counts` how often each label that is not negative is among those from `from` to before
- * `to`. */
+/** Adds to `counts` how often each non-negative label occurs in the range [from, to). */
 export function addCounts(labels: Int32Array, from: number, to: number, counts: Int32Array): void {
   for (let i = from; i < to; i++) {
     const label = labels[i]!;

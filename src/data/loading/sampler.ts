@@ -1,5 +1,5 @@
-// Which samples a step works on: the steps of an epoch, and its order. Who gets them is in
-// reduce/grains.ts. Pure index maths.
+// Which samples a step works on: the number of steps in an epoch, and its order. reduce/grains.ts
+// assigns them to workers. Index arithmetic only.
 
 import { checkInteger, UsageError } from '../../base/errors.ts';
 import { Purpose, RandomStream } from '../../base/random.ts';
@@ -18,8 +18,8 @@ export interface EpochPlan {
   readonly lastBatch: number;
 }
 
-/** How many steps an epoch has and how many samples its last one. Throws a UsageError when no step
- * is left because the only batch is not full and dropped. */
+/** The number of steps in an epoch, and of samples in its last one. Throws a UsageError if no step
+ * is left because the only batch is not full and is dropped. */
 export function planEpoch(request: EpochRequest): EpochPlan {
   const { countSamples, globalBatch, dropLast = false } = request;
   checkInteger('training samples', countSamples, 1);
@@ -31,24 +31,24 @@ export function planEpoch(request: EpochRequest): EpochPlan {
   throw new UsageError({
     what: 'global batch with dropLast',
     given: globalBatch,
-    allowed: `at most the ${countSamples} training samples`,
+    allowed: `at most ${countSamples}, the number of training samples`,
     hint: 'a smaller batch, or dropLast: false',
   });
 }
 
-/** Writes 0, 1, 2, ...: the order of an epoch that is not shuffled. */
+/** Writes 0, 1, 2, ...: the order of an epoch without shuffling. */
 export function identityOrder(order: Int32Array): void {
   for (let i = 0; i < order.length; i++) order[i] = i;
 }
 
-/** Writes the permutation of (seed, epoch), always from the identity, so that any epoch can be made
- * without those before it. */
+/** Writes the permutation of (seed, epoch), always starting from the identity, so that any epoch
+ * can be made without the previous ones. */
 export function shuffleOrder(order: Int32Array, seed: number, epoch: number): void {
   identityOrder(order);
   shufflePart(order, 0, order.length, new RandomStream().reset(seed, Purpose.shuffle, epoch, 0));
 }
 
-/** Shuffles what is in [from, to): Fisher and Yates's shuffle (Durstenfeld 1964). */
+/** Shuffles [from, to) with the Fisher-Yates shuffle (Durstenfeld 1964). */
 export function shufflePart(
   order: Int32Array,
   from: number,

@@ -1,8 +1,8 @@
-// Which replica gets which training samples. A run that is not `iid` keeps them apart as devices
-// with data of their own do: each sample belongs to one replica, as a function of data and seed.
-// By class: McMahan et al. 2017 ("Communication-efficient learning of deep networks from
-// decentralized data"), sorted by label and cut. Dirichlet: Hsu, Qi and Brown 2019 ("Measuring the
-// effects of non-identical data distribution"), each replica draws a mixture of the classes.
+// Assigns training samples to replicas. A run that is not `iid` keeps them separate, like devices
+// with their own data: each sample belongs to one replica, depending only on data and seed. By
+// class: McMahan et al. 2017 ("Communication-efficient learning of deep networks from decentralized
+// data"), sorted by label and cut. Dirichlet: Hsu, Qi and Brown 2019 ("Measuring the effects of
+// non-identical data distribution"), each replica draws a mixture of the classes.
 
 import { UsageError } from '../../base/errors.ts';
 import { Purpose, portableExp, portableLog, RandomStream } from '../../base/random.ts';
@@ -10,25 +10,26 @@ import type { Dataset } from '../dataset.ts';
 import { identityOrder, shufflePart } from './sampler.ts';
 
 /** Which samples of an epoch each replica sees. `iid`: any, in the order of the epoch. `by-class`:
- * training samples sorted by class and cut, so that a replica has as few classes as can be.
- * `dirichlet:ALPHA`, ALPHA from 0.001 to 1000000: each replica draws a mixture of the classes, the
- * more unlike the others' the smaller ALPHA is. `by-domain`: as `by-class`, by the domains of the
- * data ({@link Split.domains}). */
+ * training samples are sorted by class and cut, so that each replica has as few classes as
+ * possible. `dirichlet:ALPHA`, ALPHA from 0.001 to 1000000: each replica draws a mixture of the
+ * classes; smaller ALPHA makes them differ more. `by-domain`: like `by-class`, with the domains of
+ * the data ({@link Split.domains}). */
 export type Shards = 'iid' | 'by-class' | 'by-domain' | `dirichlet:${number}`;
 
-/** Shards that keep the samples of replicas apart. */
+/** Shards that keep the replicas' samples separate. */
 export type KeptShards = Exclude<Shards, 'iid'>;
 
 export const SHARDS_ALLOWED =
   "'iid', 'by-class', 'by-domain', or 'dirichlet:ALPHA' with ALPHA from 0.001 to 1000000";
 
 const DIRICHLET = 'dirichlet:';
-/** Beyond these bounds mixtures are of one class, or all alike, as far as can be told. */
+/** Beyond these bounds, each mixture is practically a single class, or all are practically
+ * equal. */
 const LEAST_ALPHA = 0.001;
 const MOST_ALPHA = 1e6;
 const DECIMAL = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** Whether something says how samples are shared out. */
+/** Whether a value is a `Shards`. */
 export function isShards(value: unknown): value is Shards {
   if (value === 'iid' || value === 'by-class' || value === 'by-domain') return true;
   return typeof value === 'string' && alphaOf(value) !== undefined;
@@ -41,8 +42,8 @@ function alphaOf(shards: string): number | undefined {
   return alpha >= LEAST_ALPHA && alpha <= MOST_ALPHA ? alpha : undefined;
 }
 
-/** The shards when the data has what they go by. Throws a {@link UsageError} that says what is
- * missing. */
+/** The shards, if the data has the labels that they need. Throws a {@link UsageError} that says
+ * what is missing. */
 export function checkShards(shards: Shards, { name, task, train }: Dataset): Shards {
   if (!isShards(shards)) {
     throw new UsageError({ what: 'shards', given: shards, allowed: SHARDS_ALLOWED });
@@ -76,9 +77,9 @@ export function checkShards(shards: Shards, { name, task, train }: Dataset): Sha
 
 export interface ShardRequest {
   readonly shards: KeptShards;
-  /** The class of each training sample, or its domain; whole numbers from 0. */
+  /** The class of each training sample, or its domain; integers from 0. */
   readonly labels: Int32Array;
-  /** How many samples each replica gets; all of them together. */
+  /** How many samples each replica gets; together all of them. */
   readonly quotas: readonly number[];
   readonly seed: number;
 }
@@ -89,7 +90,7 @@ export interface ShardAssignment {
   readonly starts: Int32Array;
 }
 
-/** Gives each sample to one replica. The same for equal requests, on every machine. */
+/** Assigns each sample to one replica. Equal requests give the same result on every machine. */
 export function assignShards(request: ShardRequest): ShardAssignment {
   const { shards, labels, quotas } = request;
   const starts = new Int32Array(quotas.length + 1);
@@ -106,7 +107,7 @@ function inOrder(count: number): Int32Array {
   return order;
 }
 
-/** The samples of `order` sorted by their labels; those of a label keep their order. */
+/** The samples of `order`, stably sorted by label. */
 function sortedBy(labels: Int32Array, order: Int32Array): Int32Array {
   const next = classStarts(labels);
   const sorted = new Int32Array(order.length);
@@ -114,7 +115,7 @@ function sortedBy(labels: Int32Array, order: Int32Array): Int32Array {
   return sorted;
 }
 
-/** Where the samples of each label start when they are sorted; the last entry is their number. */
+/** The start index of each label's samples after sorting; the last entry is the total count. */
 function classStarts(labels: Int32Array): Int32Array {
   const most = labels.reduce((largest, label) => Math.max(largest, label), 0);
   const starts = new Int32Array(most + 2);
@@ -123,11 +124,11 @@ function classStarts(labels: Int32Array): Int32Array {
   return starts;
 }
 
-/** What a random number of an assignment is for. */
+/** Purposes of an assignment's random numbers. */
 const DRAW = { order: 0, classes: 1, mixture: 2 } as const;
 
-/** Lets the replicas take a sample each, round after round, of a class that each draws from its
- * mixture among the classes that are left. */
+/** Lets each replica take one sample per round, of a class drawn from its mixture among the classes
+ * that are left. */
 function deal(
   { labels, quotas, seed }: ShardRequest,
   alpha: number,
@@ -157,9 +158,9 @@ function deal(
   return samples;
 }
 
-/** Shares of the classes from Dirichlet(alpha K p), with p the shares in the data and K the
- * classes that occur: on average those of the data, and with equal classes alpha for each. Up to a
- * common factor, with 1 for the largest. */
+/** Draws shares of the classes from Dirichlet(alpha K p), with p the shares in the data and K the
+ * number of classes that occur. Their mean is p; equal classes get alpha each. Scaled so that the
+ * largest is 1. */
 function drawMixture(random: RandomStream, alpha: number, counts: Int32Array): Float64Array {
   const total = counts.reduce((sum, count) => sum + count, 0);
   const classes = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
@@ -171,8 +172,8 @@ function drawMixture(random: RandomStream, alpha: number, counts: Int32Array): F
 }
 
 /** The logarithm of a draw from Gamma(shape, 1): Marsaglia and Tsang 2000 ("A simple method for
- * generating gamma variables"), for shapes below 1 by their Gamma(shape + 1) U^(1/shape). In
- * logarithms, since draws of small shapes underflow. */
+ * generating gamma variables"), with Gamma(shape + 1) U^(1/shape) for shapes below 1. Logarithms
+ * are used because draws for small shapes underflow. */
 function logGamma(random: RandomStream, shape: number): number {
   const isSmall = shape < 1;
   const boost = isSmall ? portableLog(aboveZero(random)) / shape : 0;
@@ -193,7 +194,7 @@ function aboveZero(random: RandomStream): number {
   return (random.nextUint32() + 0.5) / 2 ** 32;
 }
 
-/** Draws classes by their shares among those that are left. */
+/** Draws classes according to their shares, among those that are left. */
 class Mixture {
   private readonly shares: Float64Array;
   private readonly left: Int32Array;
@@ -214,8 +215,8 @@ class Mixture {
     }
   }
 
-  /** Sums up the shares of the classes that are left; where nothing is left of this replica's, the
-   * samples that are left are its shares. */
+  /** Sums up the shares of the classes that are left. If none of this replica's classes are left,
+   * the counts of remaining samples are used instead. */
   private add(): void {
     const { shares, left, upTo } = this;
     for (const [label, count] of left.entries()) if (count === 0) shares[label] = 0;

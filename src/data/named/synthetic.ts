@@ -1,7 +1,7 @@
-// Gaussian samples whose statistics are known exactly, for tests, benchmarks and first tries.
-// Classes differ by a shift of the mean that is the same for every value of a sample, so that
-// vectors, and images under any pooling, can be told apart. Layers that remove each sample's own
-// mean remove the shift, too: a model that begins with instance norm learns nothing here.
+// Gaussian samples with exactly known statistics, for tests, benchmarks and experiments. Classes
+// differ by a shift of the mean that is the same for every value of a sample, so that they can be
+// told apart in vectors, and in images after any pooling. Layers that remove each sample's own mean
+// remove the shift, too: a model that begins with instance norm learns nothing here.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -17,26 +17,26 @@ export interface SyntheticOptions {
   readonly train?: number;
   /** Test samples. Default: 500. */
   readonly test?: number;
-  /** One sample: [H, W, C] or [F]. Default: [12, 12, 3]. */
+  /** Shape of one sample: [H, W, C] or [F]. Default: [12, 12, 3]. */
   readonly shape?: Shape;
-  /** At least 2. Default: 10. */
+  /** Number of classes, at least 2. Default: 10. */
   readonly classes?: number;
   /** Population mean, one number or one per channel. Default: 0. */
   readonly mean?: number | readonly number[];
   /** Population standard deviation, above 0, one number or one per channel. Default: 1. */
   readonly std?: number | readonly number[];
-  /** The share of the standard deviation that is between classes, from 0 (classes cannot be told
-   * apart) to 1 (each sample is constant in each channel). Default: 0.5. */
+  /** The fraction of the standard deviation that is between classes, from 0 (classes are
+   * indistinguishable) to 1 (each sample is constant in each channel). Default: 0.5. */
   readonly separation?: number;
   /** Default: 1. */
   readonly seed?: number;
 }
 
-/** Splits have random numbers of their own: the sample count of one never changes the other. */
+/** Each split has its own random numbers, so its sample count does not affect the other. */
 const TRAIN_STREAM = 0;
 const TEST_STREAM = 1;
 
-/** 1 GiB; a run holds its data in an arena of at most 4. */
+/** 1 GiB of floats. */
 const MAX_VALUES = 2 ** 28;
 
 const sizes = listOf<number>('[H, W, C] or [F], whole numbers above 0', (one) => {
@@ -64,8 +64,8 @@ const syntheticSchema = optionsSchema<SyntheticOptions>()({
  *
  * Over K equally frequent classes t has mean 0 and mean square 1, so every value of channel c has
  * population mean `mean_c` and population standard deviation `std_c` exactly; within one class they
- * are mean_c + std_c s t_k and std_c sqrt(1 - s^2). Only rounding to float32 comes on top. The
- * dataset's `mean` and `std` are these, not estimates. Throws a UsageError.
+ * are mean_c + std_c s t_k and std_c sqrt(1 - s^2). Samples are then rounded to float32. The
+ * dataset's `mean` and `std` are these exact values. Throws a UsageError.
  *
  * @example
  * synthetic({ train: 256, test: 64, shape: [8, 8, 1] })

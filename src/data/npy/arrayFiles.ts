@@ -1,5 +1,5 @@
-// Datasets of named arrays: x_train, y_train and perhaps x_test, y_test, domains and weights,
-// wherever they are (npyFolder.ts, npz.ts). What a shape and a type of numbers mean is the same.
+// Datasets of named arrays: x_train, y_train and optionally x_test, y_test, domains and weights,
+// from any source (npyFolder.ts, npz.ts). Shapes and number types mean the same in all of them.
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
@@ -15,27 +15,27 @@ import type { NpyArray } from './npy.ts';
 export interface ArrayOptions {
   readonly layout?: DataLayout;
   readonly standardizeTargets?: boolean;
-  /** Whether targets of whole numbers are numbers to predict, not classes. */
+  /** Whether integer targets are numbers to predict rather than classes. */
   readonly regression?: boolean;
-  /** A share (below 1) or count of the samples to test with, where there are no others. */
+  /** A fraction (below 1) or count of the samples to test with, if there are no others. */
   readonly testSplit?: number;
 }
 
-/** Named arrays and where they are. */
+/** Named arrays and their source. */
 export interface ArraySource {
   /** The folder or the file. */
   readonly where: string;
-  /** For people. */
+  /** Name for display. */
   readonly name: string;
   readonly names: readonly string[];
-  /** What errors call an array by its name alone, and with its place. */
+  /** How errors name an array: by its name alone, or with its place. */
   label(name: string): string;
   path(name: string): string;
   read(name: string): Promise<NpyArray>;
 }
 
-/** What an array may be called, the usual name first: ours and Keras', then scikit-learn's, then
- * those of MedMNIST. */
+/** Possible names of an array, the usual name first: ours and Keras', then scikit-learn's, then
+ * MedMNIST's. */
 const ROLES = {
   xTrain: ['x_train', 'X_train', 'train_images', 'x', 'X', 'images'],
   yTrain: ['y_train', 'Y_train', 'train_labels', 'y', 'Y', 'labels'],
@@ -53,16 +53,16 @@ export function looksLikeArrays(names: readonly string[]): boolean {
   return ROLES.xTrain.some((name) => names.includes(name));
 }
 
-/** The dataset of named arrays. x: [N, F], [N, H, W] (one channel) or [N, H, W, C]; with a `layout`
- * what {@link DataLayout} says, where three axes are sequences, and channels first are turned over.
- * Bytes and bools stay bytes, all else becomes float32. y: whole numbers [N] or [N, 1] or one-hot
- * rows [N, K] are classes (as many as the largest label + 1, or K), other floats [N] or [N, D] are
- * regression targets of shape [1] or [D], standardized unless that is turned off. Other whole
- * numbers [N, D] are targets of shape [D] as they are, such as 0 and 1 for labels. Whole numbers
- * [N, H, W] are masks, a class for each pixel; in bytes 255 stands for no class there, and becomes
- * -100. domains_train, whole numbers [N], may say where each training sample is from, weights_train
- * and weights_test, [N], how much each sample counts. Statistics are those of training, per
- * channel. Throws UsageErrors. */
+/** The dataset of named arrays. x: [N, F], [N, H, W] (one channel) or [N, H, W, C]; with a
+ * `layout`, as {@link DataLayout} says: three axes are then sequences, and channels first are
+ * transposed. Bytes and bools stay bytes, everything else becomes float32. y: integers [N] or [N,
+ * 1] or one-hot rows [N, K] are classes (as many as the largest label + 1, or K), other floats [N]
+ * or [N, D] are regression targets of shape [1] or [D], standardized unless that is turned off.
+ * Other integers [N, D] are unchanged targets of shape [D], such as 0 and 1 for labels. Integers
+ * [N, H, W] are masks, a class for each pixel; in bytes, 255 means no class and becomes -100.
+ * Optionally, domains_train, integers [N], has the origin of each training sample, and
+ * weights_train and weights_test, [N], the weight of each sample. Statistics are those of the
+ * training samples, per channel. Throws UsageErrors. */
 export async function readArrays(source: ArraySource, options: ArrayOptions): Promise<Dataset> {
   const layout = options.layout === undefined ? undefined : checkLayout(options.layout);
   const found = rolesOf(source);
@@ -71,13 +71,13 @@ export async function readArrays(source: ArraySource, options: ArrayOptions): Pr
   const whole = await readPart(source, xTrain!, yTrain!, asked);
   const given = xTest === undefined ? undefined : await readPart(source, xTest, yTest!, asked);
   if (given !== undefined && options.testSplit !== undefined) {
-    const problem = `does not go with ${source.label(xTest!)} in ${source.where}`;
+    const problem = `cannot be combined with ${source.label(xTest!)} in ${source.where}`;
     throw new UsageError({ what: 'testSplit', problem, hint: 'leaving it out' });
   }
   const extras = await readExtras(source, found, whole.count, given?.count);
   const isSplit = options.testSplit !== undefined;
   if (isSplit && (extras.domains ?? extras.train.weights) !== undefined) {
-    const problem = 'does not go with domains or weights of samples';
+    const problem = 'cannot be combined with domains or weights of samples';
     throw new UsageError({ what: 'testSplit', problem, hint: 'test samples in files' });
   }
   const { train, test } = isSplit
@@ -102,7 +102,7 @@ export async function readArrays(source: ArraySource, options: ArrayOptions): Pr
   });
 }
 
-/** The arrays that are there. Throws a {@link UsageError} where some must be and are not. */
+/** The arrays by role. Throws a {@link UsageError} if a required one is missing. */
 function rolesOf({ names, where, label }: ArraySource): Partial<Record<Role, string>> {
   const found: Partial<Record<Role, string>> = {};
   for (const role of Object.keys(ROLES) as Role[]) {
@@ -123,7 +123,7 @@ function rolesOf({ names, where, label }: ArraySource): Partial<Record<Role, str
   });
 }
 
-/** Arrays that are there for nothing. */
+/** Arrays that have no role. */
 function unreadNotices(
   { names, label, where }: ArraySource,
   found: Partial<Record<Role, string>>,
@@ -188,7 +188,7 @@ async function readWeights(
 ): Promise<Float32Array> {
   const { shape, values } = await source.read(name);
   if (shape.length === 1 && shape[0] === count) return Float32Array.from(values);
-  const of = inputs === undefined ? 'of no inputs' : `of ${source.label(inputs)}`;
+  const of = inputs === undefined ? 'without inputs' : `of ${source.label(inputs)}`;
   const allowed = `[${count}], a weight for each sample ${of}`;
   throw new UsageError({ what: `shape of ${source.path(name)}`, given: shape, allowed });
 }

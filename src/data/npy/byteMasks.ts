@@ -1,9 +1,9 @@
-// Masks of bytes, from npy or PNG files, as labels.
+// Converts masks of bytes, from npy or PNG files, to labels.
 
 import { UsageError } from '../../base/errors.ts';
 import { NO_CLASS } from '../../base/noClass.ts';
 
-/** What stands for no class in masks of bytes, as in those of PASCAL VOC and Cityscapes. */
+/** Means no class in masks of bytes, as in PASCAL VOC and Cityscapes. */
 export const BYTE_NO_CLASS = 255;
 
 /** The labels of masks: 255 becomes {@link NO_CLASS}. */
@@ -11,8 +11,8 @@ export function byteMasks(bytes: Uint8Array): Int32Array {
   return Int32Array.from(bytes, (byte) => (byte === BYTE_NO_CLASS ? NO_CLASS : byte));
 }
 
-/** Throws a {@link UsageError} where masks, all of a split, have no other values but 0 and 255,
- * which then is meant as a class. */
+/** Throws a {@link UsageError} if a split's masks have only the values 0 and 255, since 255 is then
+ * meant as a class. */
 export function checkByteMasks(
   bytes: Uint8Array,
   { what, hint }: { readonly what: string; readonly hint: string },
@@ -22,7 +22,7 @@ export function checkByteMasks(
   throw new UsageError({
     what,
     given: `only 0 and ${BYTE_NO_CLASS}`,
-    allowed: `classes from 0, and ${BYTE_NO_CLASS} where there is none`,
+    allowed: `classes from 0, and ${BYTE_NO_CLASS} for none`,
     hint,
   });
 }

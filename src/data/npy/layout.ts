@@ -1,5 +1,5 @@
-// Where the channels of samples lie. Inside they are always last; data with channels first, as
-// PyTorch keeps it, is turned over once, where it is loaded.
+// Position of the channels in samples. Internally they are always last; data with channels first,
+// PyTorch's layout, is transposed once, when it is loaded.
 
 import { UsageError } from '../../base/errors.ts';
 
@@ -8,7 +8,7 @@ export const DATA_LAYOUTS = ['channelsLast', 'channelsFirst'] as const;
  * [N, C, H, W] or [N, C, D, H, W]. [N, F] is the same in both. */
 export type DataLayout = (typeof DATA_LAYOUTS)[number];
 
-/** The layout, or a UsageError that lists what there is. */
+/** Returns the layout, or throws a UsageError that lists the valid ones. */
 export function checkLayout(layout: DataLayout): DataLayout {
   if (DATA_LAYOUTS.includes(layout)) return layout;
   throw new UsageError({

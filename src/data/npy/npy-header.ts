@@ -1,6 +1,5 @@
 // The header of a .npy file: magic, version, length, and a Python dictionary with the keys descr,
-// fortran_order and shape. Reads that dictionary and nothing more of Python; what comes after the
-// header is parsed elsewhere.
+// fortran_order and shape. Only that subset of Python is parsed; the values are parsed elsewhere.
 
 import { UsageError } from '../../base/errors.ts';
 import { truncated } from '../formats/files.ts';
@@ -9,7 +8,7 @@ import type { NumberType } from '../formats/numbers.ts';
 export interface NpyHeader {
   readonly dtype: NumberType;
   readonly isBigEndian: boolean;
-  /** Whether the first axis changes fastest, not the last one. */
+  /** Whether the first axis changes fastest rather than the last one. */
   readonly isFortran: boolean;
   /** Empty for a scalar. */
   readonly shape: readonly number[];
@@ -27,7 +26,7 @@ const MAX_AXES = 32;
 const TEXT_SHOWN = 80;
 const DTYPE = /^([<>=|]?)(b1|[uif][1248])$/;
 const DTYPES = 'bool, uint8 to uint64, int8 to int64, float16, float32, float64';
-/** One `'key': value` with its comma: a string, a truth value, a tuple or a list. */
+/** One `'key': value` with its comma: a string, a boolean, a tuple or a list. */
 const ENTRY = /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\([^()]*\)|\[[^\]]*\])\s*(?:,\s*|(?=\}))/y;
 
 /** Reads the header of a .npy file; `file` is for messages. Throws a UsageError for anything but an

@@ -1,4 +1,4 @@
-// Folders of .npy files: x_train.npy, y_train.npy and what arrayFiles.ts says.
+// Folders of .npy files: x_train.npy, y_train.npy and the others that arrayFiles.ts describes.
 
 import { basename, join, resolve } from 'node:path';
 import type { Dataset } from '../dataset.ts';
@@ -23,7 +23,7 @@ export async function readNpyDataset(dir: string, options: ArrayOptions = {}): P
   return readArrays(source, options);
 }
 
-/** Whether a folder with these names is meant to be read by {@link readNpyDataset}. */
+/** Whether the names in a folder are for {@link readNpyDataset}. */
 export function looksLikeNpy(names: readonly string[]): boolean {
   return looksLikeArrays(arraysIn(names)) && !looksPacked(names);
 }

@@ -22,7 +22,7 @@ export function npyBytes(
   return bytes;
 }
 
-/** What comes before the values in a .npy file. */
+/** The bytes before the values in a .npy file. */
 export function npyHead(shape: readonly number[], type: keyof typeof DESCR): Uint8Array {
   const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
   const text = `{'descr': '${DESCR[type]}', 'fortran_order': False, 'shape': (${sizes}), }`;

@@ -17,7 +17,7 @@ export interface NpzFile {
 }
 
 /** Parses the list of a .npz file; `file` is for messages. Throws a {@link UsageError} for anything
- * but a whole archive, and where an array that is read is damaged. */
+ * but a whole archive, and for a damaged array when it is read. */
 export function parseNpz(bytes: Uint8Array, file: string): NpzFile {
   const arrays = new Map<string, ZipEntry>();
   for (const entry of zipEntries(bytes, file)) {
@@ -36,7 +36,7 @@ export function parseNpz(bytes: Uint8Array, file: string): NpzFile {
   };
 }
 
-/** Reads the arrays of a .npz file, named as those of a folder or as MedMNIST names them. Throws
+/** Reads the arrays of a .npz file, with the same names as in a folder or with MedMNIST's. Throws
  * UsageErrors. */
 export async function readNpzDataset(file: string, options: ArrayOptions = {}): Promise<Dataset> {
   const npz = parseNpz(await readDataFile(file, () => undefined), file);

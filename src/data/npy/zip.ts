@@ -1,6 +1,5 @@
-// Zip archives (PKWARE's APPNOTE 6.3) as NumPy writes them: entries that are stored or deflated, of
-// less than 4 GB. Sizes are bounded by what the archive says before anything is unpacked, and
-// checksums are compared.
+// Zip archives (PKWARE's APPNOTE 6.3) as NumPy writes them: stored or deflated entries of less than
+// 4 GB. Sizes in the archive bound what is unpacked, and checksums are compared.
 
 import { crc32, inflateRawSync } from 'node:zlib';
 import { UsageError } from '../../base/errors.ts';
@@ -9,12 +8,12 @@ import { codeOf, MAX_FILE_BYTES } from '../formats/files.ts';
 /** A file in an archive. */
 export interface ZipEntry {
   readonly name: string;
-  /** Of its contents, unpacked. */
+  /** Size of its contents, unpacked. */
   readonly bytes: number;
   readonly packedBytes: number;
   readonly isDeflated: boolean;
   readonly checksum: number;
-  /** Where its own header begins. */
+  /** Offset of its own header. */
   readonly offset: number;
 }
 
@@ -34,7 +33,7 @@ const DEFLATED = 8;
 export function zipEntries(bytes: Uint8Array, file: string): readonly ZipEntry[] {
   const view = viewOf(bytes);
   const end = findEnd(view);
-  if (end === undefined) throw broken(file, 'no list of what is in it');
+  if (end === undefined) throw broken(file, 'no list of its contents');
   const count = view.getUint16(end + 10, true);
   let at = view.getUint32(end + 16, true);
   const entries = new Map<string, ZipEntry>();
@@ -51,19 +50,19 @@ export function zipEntries(bytes: Uint8Array, file: string): readonly ZipEntry[]
   return [...entries.values()];
 }
 
-/** The contents of an entry. Throws a {@link UsageError} where they are not what the archive
- * says. */
+/** The contents of an entry. Throws a {@link UsageError} if they do not match the archive's
+ * list. */
 export function unzip(bytes: Uint8Array, entry: ZipEntry, file: string): Uint8Array {
   const packed = packedBytesOf(bytes, entry, file);
   const contents = entry.isDeflated ? inflated(packed, entry, file) : packed;
   if (contents.length !== entry.bytes) {
-    throw broken(file, `${contents.length} bytes in ${entry.name} in place of ${entry.bytes}`);
+    throw broken(file, `${contents.length} bytes in ${entry.name} instead of ${entry.bytes}`);
   }
   if (crc32(contents) === entry.checksum) return contents;
-  throw broken(file, `another checksum of ${entry.name}`);
+  throw broken(file, `a wrong checksum for ${entry.name}`);
 }
 
-/** Where the record is that ends an archive, which a comment may follow. */
+/** Offset of the record that ends an archive, which a comment may follow. */
 function findEnd(view: DataView): number | undefined {
   const last = view.byteLength - END_BYTES;
   for (let at = last; at >= Math.max(0, last - MAX_COMMENT_BYTES); at--) {
@@ -75,7 +74,7 @@ function findEnd(view: DataView): number | undefined {
 
 function centralEntry(view: DataView, at: number, end: number, file: string): ZipEntry {
   const nameBytes = view.getUint16(at + 28, true);
-  if (at + CENTRAL_BYTES + nameBytes > end) throw broken(file, 'a cut name in its list');
+  if (at + CENTRAL_BYTES + nameBytes > end) throw broken(file, 'a truncated name in its list');
   const name = new TextDecoder('latin1').decode(
     new Uint8Array(view.buffer, view.byteOffset + at + CENTRAL_BYTES, nameBytes),
   );
@@ -112,7 +111,7 @@ function packedBytesOf(bytes: Uint8Array, entry: ZipEntry, file: string): Uint8A
 
 function inflated(packed: Uint8Array, entry: ZipEntry, file: string): Uint8Array {
   try {
-    // Zero is no limit that zlib takes.
+    // zlib does not accept a limit of zero.
     return inflateRawSync(packed, { maxOutputLength: Math.max(entry.bytes, 1) });
   } catch (error) {
     const code = codeOf(error);

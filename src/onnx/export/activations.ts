@@ -1,5 +1,5 @@
-// How activations are written: operators of opset 17, gelu and silu in parts. Those that look at
-// single elements take channels wherever they are.
+// Writes activations: operators of opset 17, with gelu and silu as several nodes. Elementwise ones
+// take channels in any position.
 
 import type {
   ActivationSpec,
@@ -15,7 +15,7 @@ import { channelVector, type LayerPlace, layerNode, made, scalar } from './graph
 
 type Elementwise = Exclude<ActivationSpec, PreluSpec | SoftmaxSpec>;
 
-/** An activation of single elements: from the name of the input to that of the output. */
+/** An elementwise activation, from the name of the input to that of the output. */
 function elementwise<Spec extends Elementwise>(
   kind: Spec['kind'],
   write: (spec: Spec, x: string, place: LayerPlace) => string,
@@ -26,7 +26,7 @@ function elementwise<Spec extends Elementwise>(
   };
 }
 
-/** An activation that ONNX has. */
+/** An activation that ONNX has an operator for. */
 function operator<Spec extends Elementwise>(
   kind: Spec['kind'],
   op: string,
@@ -37,7 +37,7 @@ function operator<Spec extends Elementwise>(
 
 const GELU_CUBE = 0.044715;
 
-/** x Phi(x), by erf or by GPT-2's form. */
+/** x Phi(x), with erf or with GPT-2's approximation. */
 function writeGelu({ approximate }: GeluSpec, x: string, place: LayerPlace): string {
   const number = (name: string, value: number): string => scalar(place, name, value);
   const node = (op: string, ...inputs: string[]): string => layerNode(place, op, inputs);

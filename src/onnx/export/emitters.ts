@@ -18,12 +18,12 @@ const emitters = [
   ...shapeEmitters,
 ];
 
-// An emitter only ever receives specs of its own kind, which the table cannot express in types.
+// An emitter receives only specs of its own kind, which the table cannot express in types.
 const table = new Map<string, Emitter>(
   emitters.map((one) => [one.kind, one as unknown as Emitter]),
 );
 
-/** The emitter of a layer; undefined for layers that the program brings. */
+/** The emitter of a layer; undefined for custom layers. */
 export function emitterOf({ kind }: LeafSpec): Emitter | undefined {
   return table.get(kind);
 }

@@ -1,5 +1,5 @@
-// The door to ONNX files that are written, of a net with its weights or of a checkpoint. What
-// writes them is loaded when it is called.
+// The public function that exports ONNX files, from a net with its weights or from a checkpoint.
+// The writer is loaded when it is called.
 
 import * as z from 'zod';
 import { optionsSchema, parseData, parseOptions } from '../../base/parse.ts';
@@ -13,13 +13,12 @@ const ONNX_UNITS = ['data', 'net'] as const;
 
 /** The options of {@link exportOnnx}. */
 export interface OnnxExportOptions {
-  /** Folds batch normalization into the layers before it as `foldBatchNorm` does; default
-   * false. */
+  /** Folds batch normalization into the layers before it, like `foldBatchNorm`; default false. */
   readonly fold?: boolean;
-  /** Of a checkpoint: `data` lets the file take inputs as the data has them, bytes as numbers from
-   * 0 to 255, and give predictions in the units of the data, as `predict` does; `net` leaves inputs
-   * and targets standardized, as the net has them. Of a net with its weights it is always `net`.
-   * Default `data`. */
+  /** Units of inputs and outputs for a checkpoint. With `data`, the file takes inputs in the data's
+   * units, bytes as numbers from 0 to 255, and returns predictions in the data's units, like
+   * `predict`. With `net`, inputs and targets are standardized. A net with its weights always uses
+   * `net`. Default `data`. */
   readonly units?: (typeof ONNX_UNITS)[number];
 }
 
@@ -34,12 +33,11 @@ const netSchema = z.looseObject(
   { error: 'the path of a checkpoint, or an object with model, weights and inputShape' },
 );
 
-/** An ONNX file of opset 17 with what a net computes in evaluation: that of a checkpoint, by its
- * path, or one with its weights. Its input `x` is float32 [batch, C, H, W], channels first, as are
- * sequences [batch, C, T]; vectors are [batch, F]. The output `main`, and those of the net's heads
- * by their names, have their channels first, too; of a classifier they are scores, before any
- * softmax. Throws a {@link UsageError} that names the layers that ONNX has no operators for, before
- * anything is written.
+/** An ONNX file of opset 17 that computes what a net does in evaluation. The net is a checkpoint's,
+ * by its path, or given with its weights. Its input `x` is float32 [batch, C, H, W], channels
+ * first, as are sequences [batch, C, T]; vectors are [batch, F]. The output `main`, and those of
+ * the heads by name, are channels first, too; a classifier's are scores, before any softmax. Throws
+ * a {@link UsageError} that names layers without ONNX operators, before anything is written.
  *
  * @example
  * await exportOnnx('run.ckpt', { fold: true })

@@ -1,6 +1,6 @@
-// The nodes and constants of an ONNX graph while it is written, and its values with the order of
-// their axes: ours have the channels last, ONNX's images have them first. A value is brought into
-// the other order where a node needs it, and at most once.
+// The nodes and constants of an ONNX graph being written, and the axis order of its values: ours
+// are channels last, ONNX's images are channels first. A value is transposed when a node needs the
+// other order, and at most once.
 
 import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
 import { ints, type OnnxAttributes, type OnnxNode, type OnnxTensor } from '../format/model.ts';
@@ -8,9 +8,9 @@ import { ints, type OnnxAttributes, type OnnxNode, type OnnxTensor } from '../fo
 /** A value of the graph. */
 export interface OnnxValue {
   readonly name: string;
-  /** A sample as this library has it, channels last. */
+  /** Shape of a sample in this library, channels last. */
   readonly shape: Shape;
-  /** Where ONNX has the channels: after the axis of samples, or last. Vectors have them `first`. */
+  /** Where ONNX has the channels: after the sample axis, or last. Vectors have them `first`. */
   readonly channels: 'first' | 'last';
 }
 
@@ -19,19 +19,19 @@ export interface GraphWriter {
   readonly constants: ReadonlyMap<string, OnnxTensor>;
   /** Appends an operation and returns the names of its outputs. */
   node(op: string, inputs: readonly string[], settings: NodeSettings): readonly string[];
-  /** Float32. */
+  /** Adds a float32 constant. */
   floats(name: string, shape: Shape, values: ArrayLike<number>): string;
-  /** A list of int64. */
+  /** Adds a list of int64. */
   ints(name: string, values: readonly number[]): string;
-  /** Gives a value out under a name of its own. */
+  /** Makes a value an output of the graph, under the given name. */
   end(value: string, name: string): void;
 }
 
 export interface NodeSettings {
-  /** Where the layer stands in the model; part of the names. */
+  /** The layer's path in the model, used in names. */
   readonly path: string;
   readonly attributes?: OnnxAttributes;
-  /** How many outputs it has; default 1. */
+  /** Number of outputs; default 1. */
   readonly count?: number;
 }
 
@@ -71,17 +71,17 @@ export function createWriter(): GraphWriter {
   };
 }
 
-/** Where a layer is written: its place, and its tensors. */
+/** The layer being written: its place and its tensors. */
 export interface LayerPlace {
   readonly writer: GraphWriter;
   readonly path: string;
-  /** What comes out, as this library has it. */
+  /** Shape of the layer's output in this library. */
   readonly output: Shape;
   /** A parameter or buffer of the layer. */
   tensor(name: string): Float32Array | Float64Array;
 }
 
-/** A node of a layer, with one output. */
+/** Adds a layer's node with one output. */
 export function layerNode(
   place: Pick<LayerPlace, 'writer' | 'path'>,
   op: string,
@@ -91,7 +91,7 @@ export function layerNode(
   return layerNodes(place, op, inputs, { attributes })[0]!;
 }
 
-/** A node of a layer. */
+/** Adds a layer's node. */
 export function layerNodes(
   { writer, path }: Pick<LayerPlace, 'writer' | 'path'>,
   op: string,
@@ -101,7 +101,7 @@ export function layerNodes(
   return writer.node(op, inputs, { path, ...settings });
 }
 
-/** The value as images and sequences of ONNX have it: [N, C, ...]. */
+/** The value in the order of ONNX's images and sequences: [N, C, ...]. */
 export function channelsFirst(writer: GraphWriter, value: OnnxValue): OnnxValue {
   if (value.channels === 'first') return value;
   const rank = value.shape.length;
@@ -109,7 +109,7 @@ export function channelsFirst(writer: GraphWriter, value: OnnxValue): OnnxValue 
   return { ...value, name: transpose(writer, value.name, perm), channels: 'first' };
 }
 
-/** The value as this library has it: [N, ..., C]. */
+/** The value in this library's order: [N, ..., C]. */
 export function channelsLast(writer: GraphWriter, value: OnnxValue): OnnxValue {
   const rank = value.shape.length;
   if (value.channels === 'last' || rank === 1) return value;
@@ -117,14 +117,14 @@ export function channelsLast(writer: GraphWriter, value: OnnxValue): OnnxValue {
   return { ...value, name: transpose(writer, value.name, perm), channels: 'last' };
 }
 
-/** The value in some shape that has its elements in the order in which this library has them. */
+/** The value, in any shape whose elements are in this library's memory order. */
 export function inMemoryOrder(writer: GraphWriter, value: OnnxValue): OnnxValue {
   const channels = channelsOf(value.shape);
   const isBoth = channels === 1 || channels === sizeOf(value.shape);
   return isBoth ? value : channelsLast(writer, value);
 }
 
-/** The value with its channels where another one has them. */
+/** The value with its channels in the same position as another's. */
 export function ordered(
   writer: GraphWriter,
   value: OnnxValue,
@@ -142,7 +142,7 @@ function transpose(writer: GraphWriter, name: string, perm: readonly number[]): 
   return known?.outputs[0] ?? writer.node('Transpose', [name], { path: name, attributes })[0]!;
 }
 
-/** What came out of a node, with the shape of the layer's output and the given order. */
+/** The output of a node, with the shape of the layer's output and the given order. */
 export function made(
   name: string,
   { output }: Pick<LayerPlace, 'output'>,
@@ -151,7 +151,7 @@ export function made(
   return { name, shape: output, channels: output.length === 1 ? 'first' : channels };
 }
 
-/** A value for each channel that meets [N, C, ...], or [N, ..., C]. */
+/** A constant with one value per channel that broadcasts to [N, C, ...] or [N, ..., C]. */
 export function channelVector(
   { writer, path }: Pick<LayerPlace, 'writer' | 'path'>,
   name: string,
@@ -162,7 +162,7 @@ export function channelVector(
   return writer.floats(`${path}.${name}`, [values.length, ...ones], values);
 }
 
-/** One number that meets any shape. */
+/** A constant that broadcasts to any shape. */
 export function scalar(place: Pick<LayerPlace, 'writer' | 'path'>, name: string, value: number) {
   return place.writer.floats(`${place.path}.${name}`, [], [value]);
 }

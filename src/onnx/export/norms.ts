@@ -1,6 +1,6 @@
-// How normalizations are written, as evaluation computes them: those by running statistics as
-// BatchNormalization, however they train; those of each sample by their operators, or in parts
-// where opset 17 has none.
+// Writes normalizations as evaluation computes them. Those with running statistics become
+// BatchNormalization, regardless of how they train. Those of each sample become their operators, or
+// several nodes if opset 17 has none.
 
 import { sizeOf } from '../../base/shape.ts';
 import type { BatchRenormSpec } from '../../nn/specs/batchRenorm.ts';
@@ -38,7 +38,7 @@ function gainAndShift(
     : [new Float32Array(length).fill(1), new Float32Array(length)];
 }
 
-/** A normalization of each channel by its running statistics. */
+/** A normalization of each channel with its running statistics. */
 function byRunning(spec: RunningSpec, input: OnnxValue, place: LayerPlace): OnnxValue {
   const { channels, affine, eps } = spec;
   const [weight, bias] = gainAndShift(place, affine, channels);
@@ -58,13 +58,13 @@ function byRunning(spec: RunningSpec, input: OnnxValue, place: LayerPlace): Onnx
 const batchNormEmitter: Emitter<BatchNormSpec> = {
   kind: 'batchNorm',
   refuses: ({ trackRunningStats }) =>
-    trackRunningStats ? undefined : 'it has no running statistics and evaluates by the batch',
+    trackRunningStats ? undefined : 'it has no running statistics and evaluates with the batch',
   emit: byRunning,
 };
 
 const batchRenormEmitter: Emitter<BatchRenormSpec> = { kind: 'batchRenorm', emit: byRunning };
 
-/** Each sample and channel by itself: [N, C, ...]. */
+/** Normalizes each channel of each sample separately: [N, C, ...]. */
 function instanceNormalization(
   place: LayerPlace,
   x: string,
@@ -87,7 +87,7 @@ const instanceNormEmitter: Emitter<InstanceNormSpec> = {
   },
 };
 
-/** As torch.onnx writes it below opset 18: the groups as channels, then weight and bias. */
+/** Like torch.onnx below opset 18: the groups as channels, then weight and bias. */
 const groupNormEmitter: Emitter<GroupNormSpec> = {
   kind: 'groupNorm',
   emit({ numGroups, channels, eps, affine }, input, place) {
@@ -126,7 +126,8 @@ const layerNormEmitter: Emitter<LayerNormSpec> = {
   },
 };
 
-/** x / sqrt(mean(x^2) + eps) over the given axes of the file; over none, of each value. */
+/** x / sqrt(mean(x^2) + eps), with the mean over the given axes in the file; without axes, for each
+ * value separately. */
 function overRms(place: LayerPlace, x: string, axes: readonly number[], eps: number): string {
   const square = layerNode(place, 'Mul', [x, x]);
   const mean =

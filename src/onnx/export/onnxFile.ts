@@ -1,4 +1,4 @@
-// The bytes of an ONNX file, from a net with its weights or from a checkpoint.
+// Makes the bytes of an ONNX file, from a net with its weights or from a checkpoint.
 
 import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { foldBatchNorm } from '../../checkpoint/foldNorm.ts';
@@ -7,7 +7,7 @@ import { parseModel } from '../../nn/models/parse.ts';
 import { encodeModel } from '../format/encode.ts';
 import { type TrainedNet, type Units, writeNet } from './writeNet.ts';
 
-/** The bytes of a checked net, and how many operations it takes. */
+/** The bytes of a checked net, and how many nodes it has. */
 export function onnxFile(
   net: TrainedNet,
   { fold, units }: { readonly fold: boolean; readonly units: Units | undefined },
@@ -18,7 +18,7 @@ export function onnxFile(
   return { bytes: encodeModel(written), countNodes: written.nodes.length };
 }
 
-/** The net of a checkpoint, and the units of its data. */
+/** The net of a checkpoint, and its data's units. */
 export async function netOfCheckpoint(
   path: string,
 ): Promise<{ readonly net: TrainedNet; readonly units: Units }> {

@@ -1,6 +1,6 @@
-// How pools and upsampling are written. Bins of adaptive pools that are not alike are sliced, and
-// ratios of upsampling that are not whole are products with matrices of weights: runtimes round the
-// positions of both as they like.
+// Writes pools and upsampling. Unequal bins of adaptive pools are sliced, and upsampling by
+// non-integer ratios is a product with matrices of weights, because runtimes round the positions of
+// both differently.
 
 import { axisOf, type ConvAxis } from '../../nn/conv/convGeometry.ts';
 import { asImage, windowOf } from '../../nn/conv/sequenceKinds.ts';
@@ -22,7 +22,7 @@ import { windowAttributes } from './products.ts';
 
 type WindowSpec = MaxPoolSpec | AvgPoolSpec | MaxPool1dSpec | AvgPool1dSpec;
 
-/** A pool of windows along the axes that it names. */
+/** A pool of windows along the given axes. */
 function windowPool<Spec extends WindowSpec>(
   kind: Spec['kind'],
   op: 'MaxPool' | 'AveragePool',
@@ -64,7 +64,7 @@ function globalPool<Spec extends GlobalAvgPoolSpec | GlobalMaxPoolSpec>(
   };
 }
 
-/** A pool to a given size, of bins [floor(i in / out), ceil((i + 1) in / out)). */
+/** A pool to a given size, with bins [floor(i in / out), ceil((i + 1) in / out)). */
 function adaptivePool<Spec extends AdaptiveAvgPoolSpec | AdaptiveMaxPoolSpec>(
   kind: Spec['kind'],
   ops: { readonly pool: string; readonly reduce: string },
@@ -78,7 +78,8 @@ function adaptivePool<Spec extends AdaptiveAvgPoolSpec | AdaptiveMaxPoolSpec>(
         const window = { kernel_shape: ints(bins), strides: ints(bins) };
         return made(layerNode(place, ops.pool, [x], window), place, 'first');
       }
-      // Bins are products of rows and columns, so that one axis after the other gives the same.
+      // Bins are products of rows and columns, so pooling one axis after the other gives the same
+      // result.
       const name = [0, 1].reduce((from, i) => {
         const sizes = { input: input.shape[i]!, output: size[i]!, axis: i + 2 };
         return reduceBins(place, ops.reduce, from, sizes);
@@ -124,7 +125,7 @@ const upsampleEmitter: Emitter<UpsampleSpec> = {
   },
 };
 
-/** Rows, then columns, as sums of those of the input: [OH, H] x [N, C, H, W] x [W, OW]. */
+/** Rows, then columns, as weighted sums of the input's: [OH, H] x [N, C, H, W] x [W, OW]. */
 function upsampleByWeights(spec: UpsampleSpec, input: OnnxValue, place: LayerPlace): OnnxValue {
   const { writer, path, output } = place;
   const [height, width] = input.shape as [number, number];

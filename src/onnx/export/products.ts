@@ -1,6 +1,6 @@
-// How layers that are products with a weight are written: convolutions with weights [OC, IC/groups,
-// KH, KW], transposed ones [IC, OC/groups, KH, KW], linears of vectors [out, in]. Standardized
-// weights are standardized in the file.
+// Writes layers that multiply by a weight: convolutions with weights [OC, IC/groups, KH, KW],
+// transposed ones [IC, OC/groups, KH, KW], linear layers of vectors [out, in]. Standardized weights
+// are standardized in the file.
 
 import type { Shape } from '../../base/shape.ts';
 import { standardize } from '../../checkpoint/foldNorm.ts';
@@ -22,7 +22,7 @@ import {
   type OnnxValue,
 } from './graphWriter.ts';
 
-/** Windows as ONNX says them: all beginnings of the padding, then all ends. */
+/** Windows in ONNX's form: all start paddings, then all end paddings. */
 export function windowAttributes(axes: readonly ConvAxis[]): OnnxAttributes {
   const before = axes.map((axis) => axis.before);
   const after = axes.map((axis) => axis.after);
@@ -40,7 +40,7 @@ function outputsFirst(values: Float32Array | Float64Array, shape: Shape): Float3
   return Float32Array.from(transposed(values, shape, axes));
 }
 
-/** Appends the weight of a convolution, [K..., in, out] here, and its bias where it has one. */
+/** Adds the weight of a convolution, [K..., in, out] here, and its bias if it has one. */
 function weightAndBias(
   place: LayerPlace,
   shape: Shape,

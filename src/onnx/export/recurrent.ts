@@ -1,5 +1,5 @@
-// How recurrent layers are written: RNN, GRU and LSTM of ONNX with its order of gates. Those with
-// normalizations on the way, which ONNX does not have, are unrolled, one time step after the other.
+// Writes recurrent layers: RNN, GRU and LSTM of ONNX, with its gate order. Layers with internal
+// normalizations, which ONNX does not have, are unrolled, one time step after another.
 
 import { biasName, type NormedPart, normedColumns } from '../../nn/recurrent/recurrentFrame.ts';
 import type { GruSpec, LstmSpec, RecurrentSpec, RnnSpec } from '../../nn/specs/recurrent.ts';
@@ -16,15 +16,15 @@ import {
   type OnnxValue,
 } from './graphWriter.ts';
 
-/** What ONNX calls a layer. */
+/** How ONNX represents a kind of recurrent layer. */
 interface CellForm<Spec> {
   readonly op: RecurrentOperator;
   attributesOf(spec: Spec): OnnxAttributes;
-  /** The next state of an unrolled layer. */
+  /** Writes the next state of an unrolled layer. */
   step(spec: Spec, at: StepPlace): State;
 }
 
-/** Names of the hidden state and of the cell of an lstm. */
+/** Names of the hidden state, and of the cell of an lstm. */
 interface State {
   readonly hidden: string;
   readonly cell?: string;
@@ -32,7 +32,7 @@ interface State {
 
 /** One time step of an unrolled layer. */
 interface StepPlace {
-  /** The two parts of the pre-activations, with normalizations and biases. */
+  /** The two parts of the pre-activations, after normalizations and biases. */
   readonly input: string;
   readonly state: string;
   readonly before: State;
@@ -90,7 +90,7 @@ function recurrent<Spec extends RecurrentSpec>(
   };
 }
 
-/** One node, on [T, N, C]. */
+/** Writes one node, on [T, N, C]. */
 function whole<Spec extends RecurrentSpec>(
   { op, attributesOf }: CellForm<Spec>,
   spec: Spec,
@@ -101,7 +101,7 @@ function whole<Spec extends RecurrentSpec>(
   const { inputSize, hiddenSize, bias, returnSequence } = spec;
   const gates: readonly number[] = GATES[op];
   const rows = gates.length * hiddenSize;
-  /** [columns, gates hiddenSize] as [gates hiddenSize, columns], gates in ONNX's order. */
+  /** [columns, gates hiddenSize] as [gates hiddenSize, columns], with gates in ONNX's order. */
   const gateRows = (values: Float32Array | Float64Array, columns: number): number[] => {
     const turned = transposed(values, [columns, rows], [1, 0]);
     const length = hiddenSize * columns;
@@ -128,7 +128,7 @@ function whole<Spec extends RecurrentSpec>(
   return made(layerNode(place, 'Transpose', [states], { perm: ints([1, 0, 2]) }), place, 'last');
 }
 
-/** All time steps, on [N, T, C]. */
+/** Writes all time steps, on [N, T, C]. */
 function unrolled<Spec extends RecurrentSpec>(
   form: CellForm<Spec>,
   spec: Spec,
@@ -153,7 +153,7 @@ function unrolled<Spec extends RecurrentSpec>(
   };
   const norm = normsOf(spec, place);
   const steps = Array.from({ length: input.shape[0]! }, (_, t) => t);
-  // One row, which meets those of all samples.
+  // One row, which broadcasts to all samples.
   const zeros = writer.floats(`${path}.start`, [1, hiddenSize], new Float32Array(hiddenSize));
   let before: State = { hidden: zeros, cell: zeros };
   const states = steps.map((t) => {
@@ -169,7 +169,7 @@ function unrolled<Spec extends RecurrentSpec>(
   return made(layerNode(place, 'Concat', states, { axis: int(1) }), place, 'last');
 }
 
-/** What normalizes a part at a time step, and adds its bias. */
+/** Writes the normalization of a part at a time step, and its bias. */
 function normsOf(
   spec: RecurrentSpec,
   place: LayerPlace,

@@ -1,5 +1,5 @@
-// How layers are written that only move values: borders, ranges, other shapes, and those that do
-// nothing in evaluation. Joins, too.
+// Writes layers that only move values (borders, ranges, other shapes), layers that do nothing in
+// evaluation, and joins.
 
 import type { Shape } from '../../base/shape.ts';
 import type { Dropout2dSpec, DropoutSpec, DropPathSpec } from '../../nn/specs/dropout.ts';
@@ -67,7 +67,7 @@ const flattenEmitter: Emitter<FlattenSpec> = {
   emit: (_spec, input, place) => made(flattened(input, place), place, 'first'),
 };
 
-/** The elements of each sample, in our order, in another shape: 0 keeps the axis of samples. */
+/** The elements of each sample, in our order, in another shape: 0 keeps the sample axis. */
 function reshaped(input: OnnxValue, place: LayerPlace, shape: Shape): OnnxValue {
   const { writer, path } = place;
   const sizes = writer.ints(`${path}.shape`, [0, ...shape]);
@@ -75,7 +75,7 @@ function reshaped(input: OnnxValue, place: LayerPlace, shape: Shape): OnnxValue 
   return made(layerNode(place, 'Reshape', [name, sizes]), place, 'last');
 }
 
-/** A layer that hands its input on in evaluation. */
+/** A layer that returns its input in evaluation. */
 function passing<Spec extends DropoutSpec | Dropout2dSpec | DropPathSpec>(
   kind: Spec['kind'],
 ): Emitter<Spec> {
@@ -94,7 +94,7 @@ export const shapeEmitters = [
 
 type JoinPlace = Omit<LayerPlace, 'tensor'>;
 
-/** How values are joined. */
+/** Emitters of joins. */
 export const joinEmitters: Readonly<
   Record<JoinSpec['kind'], (inputs: readonly OnnxValue[], place: JoinPlace) => OnnxValue>
 > = {

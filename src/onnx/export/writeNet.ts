@@ -1,5 +1,5 @@
-// A trained net as an ONNX model of opset 17 that computes what evaluation does. Samples come in,
-// and images and sequences go out, with the channels first: [N, C, H, W].
+// Writes a trained net as an ONNX model of opset 17 that computes the same as evaluation. Inputs,
+// and outputs that are images or sequences, are channels first: [N, C, H, W].
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
@@ -29,7 +29,7 @@ import {
 } from './graphWriter.ts';
 import { joinEmitters } from './shapes.ts';
 
-/** The newest set of operators that all layers are written with. */
+/** The newest operator set; all layers are written with it. */
 const OPSET = 17;
 const INPUT = 'x';
 const BYTE_RANGE = 255;
@@ -40,15 +40,15 @@ export interface TrainedNet {
   readonly model: LayerSpec;
   /** By the names of `trainer.weights()`. */
   readonly weights: NamedValues;
-  /** Of a sample, channels last. */
+  /** Shape of a sample, channels last. */
   readonly inputShape: Shape;
 }
 
-/** What maps the data's own units to those of the net, and its outputs back. */
+/** What converts the data's own units to the net's, and its outputs back. */
 export type Units = Pick<DatasetDescription, 'inputType' | 'mean' | 'std' | 'shift' | 'task'>;
 
-/** Throws a {@link UsageError} that names the layers that cannot be written, or a tensor that is
- * missing. */
+/** Throws a {@link UsageError} that names the layers that cannot be written, or a missing
+ * tensor. */
 export function writeNet(net: TrainedNet, units?: Units): OnnxModel {
   const { model, weights, inputShape } = net;
   const graph = buildGraph(model, inputShape);
@@ -95,18 +95,18 @@ function checkLayers({ operations, shapes }: Graph): void {
     const { spec, path, input } = operation;
     const emitter = emitterOf(spec);
     const why =
-      emitter === undefined ? 'what it computes is code' : emitter.refuses?.(spec, shapes[input]!);
+      emitter === undefined ? 'it runs custom code' : emitter.refuses?.(spec, shapes[input]!);
     return why === undefined ? [] : [`${path} (${why})`];
   });
   if (refused.length === 0) return;
   throw new UsageError({
     what: 'a net as ONNX',
     problem: `cannot have ${refused.join(', ')}`,
-    hint: 'another layer there, such as by convertNorm',
+    hint: 'another layer there, such as one from convertNorm',
   });
 }
 
-/** The tensors of a layer by their names in it. */
+/** The tensors of a layer, by their names in it. */
 function tensorsOf(
   operation: LayerOperation,
   graph: Graph,
@@ -126,13 +126,13 @@ function tensorsOf(
   };
 }
 
-/** From the data's units to those of the net: bytes are shares of 255 before that. */
+/** Converts the data's units to the net's; bytes are first divided by 255. */
 function standardized(writer: GraphWriter, given: OnnxValue, units: Units): OnnxValue {
   const { inputType, mean, std, shift } = units;
   if (shift !== undefined) {
     throw new UsageError({
       what: 'inputs of this data as ONNX',
-      problem: 'have digits that float32 cannot hold',
+      problem: 'have digits that float32 cannot represent',
       hint: "units: 'net' (--standardized), which leaves it to the caller to standardize them",
     });
   }
@@ -154,7 +154,7 @@ function standardized(writer: GraphWriter, given: OnnxValue, units: Units): Onnx
   return { ...given, name: layerNode(place, 'Mul', [centered, factors]) };
 }
 
-/** Names an output; those of a regression go back to the units of the data. */
+/** Names an output; a regression's outputs are converted back to the data's units. */
 function end(
   writer: GraphWriter,
   name: string,
@@ -174,7 +174,7 @@ function end(
   return valueInfo({ ...last, name });
 }
 
-/** Values of a sample, channels last, as shape and values with the channels first. */
+/** A constant with per-sample values, permuted from channels last to channels first. */
 function alike(values: readonly number[], shape: Shape): readonly [Shape, Float64Array] {
   const rank = shape.length;
   const axes = [rank - 1, ...Array.from({ length: rank - 1 }, (_, i) => i)];

@@ -1,6 +1,6 @@
-// From the bytes of an ONNX file to a model as plain data, by onnx-buf, which is loaded with this
-// file. Files are not trusted: what is not as ONNX says is an error that names it, and nothing is
-// allocated that the file does not hold.
+// Decodes the bytes of an ONNX file to a model as plain data, with onnx-buf, which is loaded with
+// this file. Files are untrusted: anything invalid is an error that names it, and nothing larger
+// than the file is allocated.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import * as onnx from 'onnx-buf';
@@ -8,19 +8,19 @@ import { UsageError } from '../../base/errors.ts';
 import type { OnnxAttribute, OnnxModel, OnnxNode, OnnxValueInfo } from './model.ts';
 import { decodeTensor, typeNamed } from './tensors.ts';
 
-/** Sets of operators that are known here. */
+/** The supported operator set versions. */
 const OPSETS = { least: 9, most: 17 } as const;
-/** More than any net has; each is looked at several times. */
+/** More than any net has. Each node is visited several times. */
 const MAX_NODES = 100_000;
 const OWN_DOMAINS: readonly string[] = ['', 'ai.onnx'];
 
-/** Characters; scopes of PyTorch take some hundreds. */
+/** In characters; PyTorch's scopes take a few hundred. */
 const MAX_NAME = 1000;
 
 const Kind = onnx.AttributeProto_AttributeType;
 
-/** Throws a {@link UsageError} for bytes that are not an ONNX model, and for what is not read:
- * other sets of operators, weights in files beside it. `what` names the file. */
+/** Throws a {@link UsageError} for bytes that are not an ONNX model, and for unsupported content:
+ * other operator sets, weights in external files. `what` names the file. */
 export function decodeModel(bytes: Uint8Array, what: string): OnnxModel {
   const model = parse(bytes, what);
   const { graph } = model;
@@ -48,7 +48,7 @@ export function decodeModel(bytes: Uint8Array, what: string): OnnxModel {
   };
 }
 
-/** Errors name nodes and tensors, whose names in a damaged file may be most of it. */
+/** Errors show the names of nodes and tensors, which could be most of a damaged file. */
 function checkNames({ node, initializer, input, output }: onnx.GraphProto, what: string): void {
   const names = node.flatMap(({ name, opType, attribute, input, output }) => {
     return [name, opType, ...attribute.map((one) => one.name), ...input, ...output];
@@ -64,7 +64,7 @@ function parse(bytes: Uint8Array, what: string): onnx.ModelProto {
   try {
     return fromBinary(onnx.ModelProtoSchema, bytes);
   } catch {
-    throw new UsageError({ what, problem: 'is not an ONNX file, or is cut off' });
+    throw new UsageError({ what, problem: 'is not an ONNX file, or is truncated' });
   }
 }
 
@@ -94,7 +94,7 @@ function nodeOf(proto: onnx.NodeProto, index: number, what: string): OnnxNode {
   return { name, op, inputs: input, outputs: output, attributes };
 }
 
-/** Undefined for types that no operator here has. */
+/** Undefined for types that no supported operator has. */
 function attributeOf(proto: onnx.AttributeProto, place: string): OnnxAttribute | undefined {
   const text = new TextDecoder();
   switch (proto.type) {

@@ -1,4 +1,4 @@
-// From an ONNX model as plain data to the bytes of a file, by onnx-buf, which is loaded with this
+// Encodes an ONNX model from plain data to file bytes, with onnx-buf, which is loaded with this
 // file. Tensors are raw, little-endian.
 
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
@@ -13,7 +13,7 @@ import {
   type OnnxValueInfo,
 } from './model.ts';
 
-/** The newest format that readers of opset 17 take. */
+/** The newest format version that readers of opset 17 accept. */
 const IR_VERSION = 8n;
 
 const Kind = onnx.AttributeProto_AttributeType;
@@ -80,7 +80,7 @@ function tensorProto(name: string, { type, shape, values }: OnnxTensor): onnx.Te
   });
 }
 
-/** The elements in their type, little-endian as the machines that Node runs on. */
+/** The elements in their type, little-endian like all machines that Node runs on. */
 function rawBytes(type: OnnxTensor['type'], values: OnnxTensor['values']): Uint8Array<ArrayBuffer> {
   switch (type) {
     case 'float':

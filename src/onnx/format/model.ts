@@ -1,9 +1,9 @@
-// An ONNX model as plain data, between the bytes of a file and the nets that are written to it
-// and read from it.
+// An ONNX model as plain data, between file bytes and the nets that are exported to it and imported
+// from it.
 
 import type { Shape } from '../../base/shape.ts';
 
-/** Types of elements by ONNX's numbers for them. */
+/** Element types, by ONNX's numbers for them. */
 export const ELEMENT_TYPES = {
   float: 1,
   uint8: 2,
@@ -20,16 +20,16 @@ export const ELEMENT_TYPES = {
 } as const;
 export type OnnxType = keyof typeof ELEMENT_TYPES;
 
-/** A constant. Floats of 32 bits and less are in float32, all else in float64: of integers, those
- * beyond 2^53 are rounded. */
+/** A constant. Floats of at most 32 bits are stored as float32, everything else as float64, so
+ * integers beyond 2^53 are rounded. */
 export interface OnnxTensor {
   readonly type: OnnxType;
-  /** Outermost first; none is a scalar. */
+  /** Outermost axis first; empty for a scalar. */
   readonly shape: Shape;
   readonly values: Float32Array | Float64Array;
 }
 
-/** The setting of a node. */
+/** An attribute of a node. */
 export type OnnxAttribute =
   | { readonly type: 'int'; readonly value: number }
   | { readonly type: 'float'; readonly value: number }
@@ -41,7 +41,7 @@ export type OnnxAttribute =
 
 export type OnnxAttributes = Readonly<Record<string, OnnxAttribute>>;
 
-/** An operation. An empty name stands for an input or output that is left out. */
+/** An operation. An empty name stands for an omitted input or output. */
 export interface OnnxNode {
   readonly name: string;
   readonly op: string;
@@ -50,8 +50,8 @@ export interface OnnxNode {
   readonly attributes: OnnxAttributes;
 }
 
-/** What goes into a graph, or comes out. Free axes are names, unknown ones undefined; without
- * `shape` not even their number is known. */
+/** An input or output of a graph. Free axes are names, unknown ones undefined. Without `shape`, the
+ * number of axes is unknown, too. */
 export interface OnnxValueInfo {
   readonly name: string;
   readonly type: OnnxType;
@@ -59,10 +59,10 @@ export interface OnnxValueInfo {
 }
 
 export interface OnnxModel {
-  /** Of the operators of ONNX itself. */
+  /** Version of ONNX's own operator set. */
   readonly opset: number;
   readonly producer: { readonly name: string; readonly version: string };
-  /** In an order in which each finds its inputs made. */
+  /** In topological order. */
   readonly nodes: readonly OnnxNode[];
   readonly constants: ReadonlyMap<string, OnnxTensor>;
   /** Without the constants. */

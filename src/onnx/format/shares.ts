@@ -1,5 +1,5 @@
-// Upsampling by ratios that are not whole, as a product with a matrix for each axis: what each
-// output of the axis takes of its positions (kernels/abi/upsample.ts).
+// Upsampling by non-integer ratios, as a product with a matrix per axis: how much each output takes
+// from each input position (kernels/abi/upsample.ts).
 
 import type { UpsampleSpec } from '../../nn/specs/upsample.ts';
 

@@ -1,5 +1,5 @@
-// The constants of ONNX files: raw bytes, or lists of numbers, of each type, as floats of this
-// library. Their lengths are checked before anything is allocated.
+// Decodes the constants of ONNX files, raw bytes or lists of numbers of each type, as this
+// library's floats. Lengths are checked before anything is allocated.
 
 import type { TensorProto } from 'onnx-buf';
 import { UsageError } from '../../base/errors.ts';
@@ -7,10 +7,10 @@ import { showShape, sizeOf } from '../../base/shape.ts';
 import { ELEMENT_TYPES as NUMBERS } from '../../interop/elementTypes.ts';
 import { ELEMENT_TYPES, type OnnxTensor, type OnnxType } from './model.ts';
 
-/** The value of `dataLocation` for files beside the model. */
+/** The value of `dataLocation` for external files. */
 const EXTERNAL = 1;
 
-/** The types by the names that safetensors has for them. */
+/** Safetensors' names of the types. */
 const NAMES: Readonly<Record<OnnxType, keyof typeof NUMBERS>> = {
   float: 'F32',
   double: 'F64',
@@ -26,7 +26,7 @@ const NAMES: Readonly<Record<OnnxType, keyof typeof NUMBERS>> = {
   bool: 'BOOL',
 };
 
-/** The type of a number of ONNX; undefined for those that are not read. */
+/** The type with a number in ONNX; undefined for unsupported ones. */
 export function typeNamed(number: number): OnnxType | undefined {
   const found = Object.entries(ELEMENT_TYPES).find(([, one]) => one === number);
   return found?.[0] as OnnxType | undefined;
@@ -44,7 +44,7 @@ export function decodeTensor(proto: TensorProto, what: string): OnnxTensor {
   }
   if (proto.dataLocation === EXTERNAL || proto.externalData.length > 0) {
     const hint = 'saving the model with its weights in one file';
-    throw new UsageError({ what, problem: 'lies in another file', hint });
+    throw new UsageError({ what, problem: 'is in another file', hint });
   }
   const shape = proto.dims.map(Number);
   const length = sizeOf(shape);
@@ -55,22 +55,22 @@ export function decodeTensor(proto: TensorProto, what: string): OnnxTensor {
     throw new UsageError({
       what,
       given: `shape ${showShape(shape)}, ${held} values`,
-      allowed: 'as many values as the shape says',
+      allowed: 'as many values as its shape requires',
     });
   }
   const values = listed === undefined ? ofBytes(raw, type, what) : ofList(listed, type, what);
   return { type, shape, values };
 }
 
-/** The bytes are a part of the file, which may begin anywhere. */
+/** The bytes are part of the file and may be unaligned. */
 function ofBytes(raw: Uint8Array, type: OnnxType, what: string): OnnxTensor['values'] {
   const own = new Uint8Array(raw).buffer;
-  // Ends of slices may be the largest number that there is.
+  // Ends of slices may be the largest int64.
   if (type === 'int64') return Float64Array.from(new BigInt64Array(own), Number);
   return NUMBERS[NAMES[type]].decode(own, what);
 }
 
-/** Halves are listed as their bits. */
+/** Halves are listed as their bit patterns. */
 function ofList(
   listed: readonly (number | bigint)[],
   type: OnnxType,
@@ -82,7 +82,7 @@ function ofList(
   return type === 'float' ? Float32Array.from(listed, Number) : Float64Array.from(listed, Number);
 }
 
-/** The field that has the elements of a type, where they are not raw. */
+/** The field that holds the elements of a type, if they are not raw. */
 function listOf(proto: TensorProto, type: OnnxType): readonly (number | bigint)[] {
   switch (type) {
     case 'float':

@@ -1,4 +1,4 @@
-// The axes of a tensor in another order.
+// Permutes the axes of a tensor.
 
 import { type Shape, sizeOf } from '../../base/shape.ts';
 

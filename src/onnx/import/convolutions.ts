@@ -1,4 +1,4 @@
-// Convolutions of ONNX files, over images and sequences, and transposed ones.
+// Imports convolutions of ONNX files, over images and sequences, including transposed ones.
 
 import { conv1d } from '../../nn/specs/conv1d.ts';
 import { conv2d } from '../../nn/specs/conv2d.ts';
@@ -10,8 +10,8 @@ import type { Importer, NodeReader } from './nodeReader.ts';
 import type { Activation } from './values.ts';
 import { alongTime, kernelOf, padsOf, two, windowsOf } from './windows.ts';
 
-/** A weight [OC, IC/groups, K...], or one of a transposed convolution with both in the other
- * order, and the bias. */
+/** A weight [OC, IC/groups, K...], or one of a transposed convolution with both channel axes
+ * swapped, and the bias. */
 function tensorsOf(
   node: NodeReader,
   x: Activation,
@@ -22,7 +22,8 @@ function tensorsOf(
   const axes = [...Array.from({ length: countKernel }, (_, i) => i + 2), 1, 0];
   const weight = transposed(values, shape, axes);
   const own = node.ints('kernel_shape') ?? shape.slice(2);
-  if (`${own}` !== `${shape.slice(2)}`) return node.fail('has a kernel_shape not its weight’s');
+  if (`${own}` !== `${shape.slice(2)}`)
+    return node.fail('has a kernel_shape that differs from its weight’s');
   return { shape, tensors: { weight, ...(node.has(2) && { bias: node.constant(2).values }) } };
 }
 
@@ -50,8 +51,8 @@ const conv: Importer = (node) => {
   return node.builder.layer(node.name, layer, x, tensors);
 };
 
-/** What a transposed convolution cuts off at the beginning, and at the end: less than nothing where
- * it goes on there. */
+/** How much a transposed convolution cuts off at the start and at the end. Negative values extend
+ * the output. */
 interface Cut {
   readonly before: number;
   readonly after: number;
@@ -96,7 +97,7 @@ const convTranspose: Importer = (node) => {
     stride: two(node, 'strides', image, [1, 1]),
     dilation: two(node, 'dilations', image, [1, 1]),
     padding: [cuts[0]!.before, cuts[1]!.before],
-    // What is cut off at the end in excess of the beginning is sliced off.
+    // If more is cut off at the end than at the start, the rest is sliced off.
     outputPadding: [0, 1].map((i) => Math.max(0, cuts[i]!.before - cuts[i]!.after)) as never,
     groups,
     bias: tensors.bias !== undefined,

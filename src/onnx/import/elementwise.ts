@@ -1,6 +1,6 @@
-// Activations and arithmetic of ONNX files. A number times a value, or plus one, makes no layer
-// yet: most such go into the product before, or are a part of an activation that ONNX has no word
-// for, as x * clip(x + 3, 0, 6) / 6 is of hardSwish.
+// Imports activations and arithmetic of ONNX files. Multiplying or adding a number does not make a
+// layer immediately: most of these go into the preceding product, or are part of an activation
+// without an ONNX operator, such as x * clip(x + 3, 0, 6) / 6 for hardSwish.
 
 import { shapesDiffer, sizeOf } from '../../base/shape.ts';
 import {
@@ -23,7 +23,7 @@ import { factorFor, type Importer, type NodeReader } from './nodeReader.ts';
 import { ofParts, squareOf } from './parts.ts';
 import { type Activation, combined, type Factor, isPlain, shortest, type Value } from './values.ts';
 
-/** The bound of relu6, and what hardSigmoid adds before it. */
+/** The bound of relu6, and the summand inside hardSigmoid. */
 const SIX = 6;
 const THREE = 3;
 const CLOSE = 1e-5;
@@ -37,7 +37,7 @@ const OPERATIONS: Readonly<Record<string, Operate>> = {
   Div: (a, b) => a / b,
 };
 
-/** Layers that are an input times a gate of it, by the gate. */
+/** Layers that multiply an input by a gate of it, by the gate's layer. */
 const GATED: Readonly<Record<string, () => LeafSpec>> = { hardSigmoid: hardSwish, sigmoid: silu };
 
 const unary =
@@ -53,7 +53,7 @@ const arithmetic: Importer = (node) => {
   if (a?.is === 'activation' && b?.is === 'constant') return withNumber(node, a, b.tensor, false);
   if (a?.is === 'constant' && b?.is === 'activation') return withNumber(node, b, a.tensor, true);
   if (a?.is === 'activation' && b?.is === 'activation') return ofTwo(node, a, b);
-  return node.fail('computes with shapes in a way that is not known here');
+  return node.fail('computes with shapes in an unsupported way');
 };
 
 function constantOf(node: NodeReader, a: OnnxTensor, b: OnnxTensor): Value {
@@ -62,13 +62,13 @@ function constantOf(node: NodeReader, a: OnnxTensor, b: OnnxTensor): Value {
   const isFit = [a, b].every(({ shape, values }) => {
     return values.length === 1 || !shapesDiffer(shape, large.shape);
   });
-  if (!isFit) return node.fail(`meets constants of shapes [${a.shape}] and [${b.shape}]`);
+  if (!isFit) return node.fail(`combines constants of shapes [${a.shape}] and [${b.shape}]`);
   const numberOf = ({ values }: OnnxTensor, i: number) => values[values.length === 1 ? 0 : i]!;
   const values = large.values.map((_, i) => operate(numberOf(a, i), numberOf(b, i)));
   return { is: 'constant', tensor: { ...large, values } };
 }
 
-/** A value and a constant, which stands before the value or after it. */
+/** Combines a value and a constant, in either order. */
 function withNumber(
   node: NodeReader,
   x: Activation,
@@ -93,7 +93,7 @@ function withNumber(
     case 'Mul':
       return { ...x, scale: both(x.scale), shift: both(x.shift) };
     default:
-      if (isFirst) return node.fail('divides by what comes from samples');
+      if (isFirst) return node.fail('divides by a value that depends on the samples');
       return { ...x, scale: both(x.scale), shift: both(x.shift) };
   }
 }
@@ -101,7 +101,7 @@ function withNumber(
 function ofTwo(node: NodeReader, a: Activation, b: Activation): Value {
   const { builder, name, op } = node;
   if (op === 'Mul') return squareOf(node, a, b) ?? multiplied(node, a, b);
-  if (op === 'Div') return node.fail('divides by what comes from samples');
+  if (op === 'Div') return node.fail('divides by a value that depends on the samples');
   if (isUnlike(a, b)) return node.fail('adds values of different shapes');
   const second = op === 'Add' ? b : negated(b);
   return builder.join(name, 'add', [a, second]);
@@ -117,7 +117,7 @@ function isUnlike(a: Activation, b: Activation): boolean {
   return shapesDiffer(a.shape, b.shape) || isOtherOrder;
 }
 
-/** A product of two values, of which one may have one element for each channel. */
+/** A product of two values; one may have one element per channel. */
 function multiplied(node: NodeReader, one: Activation, other: Activation): Activation {
   const { builder, name } = node;
   const [x, gate] = sizeOf(one.shape) >= sizeOf(other.shape) ? [one, other] : [other, one];
@@ -134,7 +134,7 @@ function multiplied(node: NodeReader, one: Activation, other: Activation): Activ
   return { ...builder.join(name, 'multiply', [a.value, vector]), scale };
 }
 
-/** A value and the number that it is to be multiplied by, which may as well be done later. */
+/** Splits a pending factor off a value, to apply it later. */
 function pulled(
   { builder }: NodeReader,
   value: Activation,
@@ -144,7 +144,7 @@ function pulled(
   return { value: builder.plain(value), scale: 1 };
 }
 
-/** The layer that x times its gate is; undefined where it is none. */
+/** The layer that equals x times its gate; undefined if there is none. */
 function gatedLayer(node: NodeReader, x: Activation, gate: Activation): Activation | undefined {
   const made = node.builder.maker(gate);
   const layer = made && GATED[made.layer.kind];
@@ -152,7 +152,7 @@ function gatedLayer(node: NodeReader, x: Activation, gate: Activation): Activati
   return node.builder.layer(node.name, layer(), x);
 }
 
-/** min(max(x, low), high) by the activations that there are. */
+/** min(max(x, low), high), made from available activations. */
 function clipped(node: NodeReader, x: Activation, low: number, high: number): Activation {
   const { builder, name } = node;
   if (!(low < high)) return node.fail(`clips to ${low} .. ${high}`);
@@ -189,7 +189,7 @@ const clip: Importer = (node) => {
   return clipped(node, node.elements(0), bound('min', 1, -Infinity), bound('max', 2, Infinity));
 };
 
-/** Bounds at the end of float32 are none. */
+/** Bounds at the limits of float32 mean no bound. */
 function finite(value: number, otherwise: number): number {
   return Math.abs(value) > 3.4e38 ? otherwise : value;
 }
@@ -216,7 +216,7 @@ const softmaxImporter: Importer = (node) => {
   const given = node.int('axis', node.opset < 13 ? 1 : -1);
   const axis = given < 0 ? given + rank : given;
   const isVector = sizeOf(x.shape) === x.shape.at(-1);
-  // Before opset 13 all axes from that one on were one.
+  // Before opset 13, all axes from that one on were flattened.
   const isWhole = node.opset < 13 && !isVector;
   const wanted = x.channels === 'first' ? 1 : rank - 1;
   if (isWhole || axis !== wanted) return node.fail(`is over axis ${given}, not over channels`);

@@ -1,5 +1,5 @@
-// The door to ONNX files that are read: convolutional nets made elsewhere, as models of this
-// library with their weights. What reads them is loaded when it is called.
+// The public function that imports ONNX files: convolutional nets from elsewhere, as models of this
+// library with their weights. The reader is loaded when it is called.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -10,10 +10,9 @@ import type { TrainedNet } from '../export/writeNet.ts';
 
 /** The options of {@link importOnnx}. */
 export interface OnnxImportOptions {
-  /** Of a sample, channels last; needed where the file leaves the size of its images open. */
+  /** Shape of a sample, channels last; needed if the file leaves the image size open. */
   readonly inputShape?: Shape;
-  /** Leaves out a softmax at the end, since `crossEntropy` takes what goes into it; default
-   * false. */
+  /** Drops a softmax at the end, since `crossEntropy` takes its input; default false. */
   readonly dropSoftmax?: boolean;
 }
 
@@ -22,14 +21,14 @@ const importSchema = optionsSchema<OnnxImportOptions>()({
   dropSoftmax: optionalFlag,
 });
 
-/** Of files, for protobuf's own limit. */
+/** File size limit, which is protobuf's. */
 const MAX_BYTES = 2 ** 31 - 1;
 
 /** Reads an ONNX file of opset 9 to 17, by its path or from its bytes, as a graph with its weights:
  * `Trainer.start({ model, weights, data })` trains it further, `nn.convertNorm` gives it other
- * norms, `exportOnnx` writes it again. Samples and outputs are channels last here, so that images
- * [N, C, H, W] of the file are [N, H, W, C]. Throws a {@link UsageError} that names the node for
- * what layers here cannot do, and for files that are damaged.
+ * norms, `exportOnnx` writes it again. Samples and outputs are channels last here, so images [N, C,
+ * H, W] in the file become [N, H, W, C]. Throws a {@link UsageError} for operations that no layer
+ * supports, with the node's name, and for damaged files.
  *
  * @example
  * const { model, weights, inputShape } = await importOnnx('net.onnx')

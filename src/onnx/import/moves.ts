@@ -1,6 +1,6 @@
-// Operators of ONNX files that only move values: shapes, borders, parts, joins of channels. Those
-// of constants and of sizes are worked out here, as flattening by Shape, Slice, Concat and Reshape
-// is.
+// Imports ONNX operators that only move values: shapes, borders, slices, concatenation of channels.
+// Operations on constants and sizes are evaluated here, such as a flatten made of Shape, Slice,
+// Concat and Reshape.
 
 import { sizeOf } from '../../base/shape.ts';
 import { flatten } from '../../nn/specs/flatten.ts';
@@ -24,7 +24,7 @@ import {
 
 const isActivation = (value: Value | undefined): value is Activation => value?.is === 'activation';
 
-/** The value itself, in evaluation. */
+/** Returns the value itself, in evaluation. */
 function passing(node: NodeReader): Value {
   return node.input(0) ?? node.fail('has no input');
 }
@@ -36,7 +36,8 @@ const dropout: Importer = (node) => {
 
 /** ONNX's number of float32. */
 const FLOAT = 1;
-/** More than any net repeats; a file does not hold them. */
+/** More than any net repeats. The file does not contain these elements, so its size does not bound
+ * them. */
 const MAX_FILLED = 2 ** 20;
 
 const cast: Importer = (node) => {
@@ -60,14 +61,14 @@ const constant: Importer = (node) => {
   return Number.isNaN(one) ? node.fail('has no value that is known here') : list([one], []);
 };
 
-/** A list of sizes, of a constant or of what was worked out of shapes. */
+/** A list of sizes, from a constant or from shapes. */
 function sizesIn(node: NodeReader, value: Value | undefined): readonly Size[] {
   if (value?.is === 'sizes') return value.sizes;
   if (value?.is === 'constant' && value.tensor.shape.length < 2) return [...value.tensor.values];
-  return node.fail('needs a list of sizes that can be worked out');
+  return node.fail('needs a list of sizes that can be computed from shapes');
 }
 
-/** The shape of a value as ONNX has it. */
+/** The shape of a value in ONNX. */
 function sizesOfValue(node: NodeReader, value: Value): readonly Size[] {
   switch (value.is) {
     case 'activation':
@@ -77,7 +78,7 @@ function sizesOfValue(node: NodeReader, value: Value): readonly Size[] {
     case 'sizes':
       return value.isScalar ? [] : [value.sizes.length];
     default:
-      return node.fail('needs a shape that can be worked out');
+      return node.fail('needs a shape that can be computed');
   }
 }
 
@@ -87,7 +88,7 @@ const shapeOf: Importer = (node) => {
   return { is: 'sizes', sizes: all.slice(start, end), isScalar: false };
 };
 
-/** Each sample as a vector, in ONNX's order of elements. */
+/** Each sample as a vector, in ONNX's element order. */
 function flat(node: NodeReader, x: Activation): Activation {
   if (x.shape.length === 1) return x;
   const made = node.builder.layer(node.name, flatten(), x);
@@ -98,7 +99,7 @@ function flat(node: NodeReader, x: Activation): Activation {
 }
 
 const flattenImporter: Importer = (node) => {
-  if (node.int('axis', 1) !== 1) return node.fail('flattens samples together');
+  if (node.int('axis', 1) !== 1) return node.fail('flattens several samples into one');
   return flat(node, node.activation(0));
 };
 
@@ -112,7 +113,7 @@ const reshapeImporter: Importer = (node) => {
   return groups(node, value, wanted) ?? reshaped(node, value, wanted);
 };
 
-/** Channels in groups, [N, groups, ...], for norms of each; undefined for other shapes. */
+/** Channels in groups, [N, groups, ...], for group norms; undefined for other shapes. */
 function groups(node: NodeReader, x: Activation, wanted: readonly Size[]): GroupsValue | undefined {
   const isForNorms =
     node.readers.length > 0 && node.readers.every((op) => op === 'InstanceNormalization');
@@ -126,14 +127,14 @@ function groups(node: NodeReader, x: Activation, wanted: readonly Size[]): Group
   return { is: 'groups', of: node.builder.plain(x), count };
 }
 
-/** The value whose channels were in groups. */
+/** The value with its groups of channels merged again. */
 function ungrouped(node: NodeReader, { of, count }: GroupsValue, wanted: readonly Size[]): Value {
   const [first] = wanted;
   const isOf = isOwn(of, [first === 0 ? BATCH : first!, ...wanted.slice(1)]);
   return isOf ? of : node.fail(`reshapes ${count} groups of channels to [${wanted}]`);
 }
 
-/** Sizes with those that stay. */
+/** The sizes, with each 0 replaced by the value's own size. */
 function named(x: Activation, wanted: readonly Size[]): readonly Size[] {
   const own = sizesOf(x);
   return wanted.map((size, i) => (size === 0 ? own[i]! : size));
@@ -141,7 +142,7 @@ function named(x: Activation, wanted: readonly Size[]): readonly Size[] {
 
 const isBatch = (size: Size | undefined): boolean => size === BATCH || size === -1;
 
-/** Whether sizes are those of a value, of which one may be left open. */
+/** Whether sizes equal a value's own; one of them may be left open. */
 function isOwn(x: Activation, wanted: readonly Size[]): boolean {
   const own = sizesOf(x);
   const countOpen = wanted.filter((size) => size === -1).length;
@@ -158,7 +159,7 @@ function reshapedConstant(node: NodeReader, tensor: OnnxTensor, wanted: readonly
   return { is: 'constant', tensor: { ...tensor, shape } };
 }
 
-/** Samples in another shape. What is not in memory here as it is in ONNX is refused. */
+/** Samples in another shape. Refused if the memory order here differs from ONNX's. */
 function reshaped(node: NodeReader, x: Activation, wanted: readonly Size[]): Activation {
   const own = sizesOf(x);
   const rest = named(x, wanted).slice(1);
@@ -207,7 +208,7 @@ const transpose: Importer = (node) => {
   return channels === undefined ? node.fail(`transposes by [${perm}]`) : { ...value, channels };
 };
 
-/** Axes of size 1 come and go. */
+/** Adds or removes axes of size 1. */
 const squeeze: Importer = (node) => {
   const x = passing(node);
   if (x.is === 'sizes') return { ...x, isScalar: node.op === 'Squeeze' };
@@ -222,7 +223,7 @@ const squeeze: Importer = (node) => {
     to = Array.from({ length: rank }, (_, i) => (places.includes(i) ? 1 : left.shift()!));
   } else {
     if (places.some((place) => sizes[place] !== 1)) {
-      return node.fail(`takes away axes [${axes}] of [${sizes}], not all of size 1`);
+      return node.fail(`removes axes [${axes}] of [${sizes}], not all of size 1`);
     }
     to = sizes.filter((size, i) => (axes === undefined ? size !== 1 : !places.includes(i)));
   }
@@ -233,7 +234,7 @@ const squeeze: Importer = (node) => {
     : oneWay(node, states, places);
 };
 
-/** States without the axis of directions, of which there is one. */
+/** States without the direction axis, which has size 1. */
 function oneWay(node: NodeReader, x: Activation, places: readonly number[]): Activation {
   const axes = axesOf(x)!;
   if (places.length !== 1 || axes[places[0]!] !== 'D') {
@@ -290,14 +291,14 @@ const sliceImporter: Importer = (node) => {
   return node.builder.layer(node.name, slice(Object.fromEntries(ranges)), x);
 };
 
-/** Of sizes, or one time step or direction of a sequence. */
+/** Takes one of several sizes, or one time step or direction of a sequence. */
 const gather: Importer = (node) => {
   const x = node.input(0);
   if (x?.is === 'activation') return gathered(node, x);
   const sizes = sizesIn(node, x);
   const { values, shape } = node.constant(1);
   const taken = [...values].map((i) => {
-    return sizes[i < 0 ? i + sizes.length : i] ?? node.fail('takes a size that is not there');
+    return sizes[i < 0 ? i + sizes.length : i] ?? node.fail('takes a size that does not exist');
   });
   return { is: 'sizes', sizes: taken, isScalar: shape.length === 0 };
 };
@@ -318,7 +319,7 @@ function gathered(node: NodeReader, x: Activation): Activation {
   return timeStep(node, x, t);
 }
 
-/** A constant of one number, in a shape that is worked out. */
+/** A constant that repeats one number, in a shape that is computed. */
 const filled: Importer = (node) => {
   const isNew = node.op === 'ConstantOfShape';
   const from = isNew ? node.tensor('value')?.values : node.constant(0).values;

@@ -1,5 +1,4 @@
-// The net that is made of an ONNX graph: its nodes with their weights, under the names that the
-// file has for them.
+// Builds the net from an ONNX graph: its nodes with their weights, under the file's names.
 
 import { type Shape, shapesDiffer, sizeOf } from '../../base/shape.ts';
 import type { NamedValue } from '../../checkpoint/foldNorm.ts';
@@ -30,20 +29,20 @@ interface MadeNode {
 
 export interface NetBuilder {
   readonly input: Activation;
-  /** Adds a layer after a value, which is brought to what it stands for first. */
+  /** Adds a layer after a value. Any pending scale and shift of the value are applied first. */
   layer(name: string, layer: LeafSpec, from: Activation, tensors?: Tensors): Activation;
   join(name: string, kind: JoinSpec['kind'], from: readonly Activation[]): Activation;
   /** The layer or join that makes a value, and the nodes that it reads. */
   maker(value: Activation): Pick<MadeNode, 'layer' | 'from'> | undefined;
-  /** The value with nothing left to do: multiplied into the product that makes it where nothing
-   * else reads that, else by a layer of its own. */
+  /** The value with nothing pending: a pending factor goes into the product that makes the value if
+   * nothing else reads that, otherwise into a layer of its own. */
   plain(value: Activation): Activation;
-  /** The norm that makes a value and nothing else, with one more of its parts; undefined where
-   * none does or has it: a weight for each of the elements that it normalizes, */
+  /** If a norm makes the value, adds an elementwise weight to it; undefined if no norm does, or if
+   * it already has one. */
   weighted(value: Activation, tensor: OnnxTensor): Activation | undefined;
-  /** or the threshold of each channel that its outputs are not below. */
+  /** The same with a threshold per channel, the lower bound of its outputs. */
   thresholded(value: Activation, threshold: Factor): Activation | undefined;
-  /** The net without what no output needs. */
+  /** The net without nodes that no output needs. */
   finish(outputs: readonly { readonly name: string; readonly node: string }[]): {
     readonly model: GraphSpec;
     readonly weights: ReadonlyMap<string, NamedValue>;
@@ -53,7 +52,7 @@ export interface NetBuilder {
 const UNNAMED = 'node';
 const MAX_NAME = 200;
 
-/** A name that nodes may have, near to that of the file. */
+/** A valid node name close to the file's. */
 function nodeName(wanted: string): string {
   const name = wanted
     .slice(0, MAX_NAME)
@@ -143,8 +142,8 @@ export function createBuilder(inputShape: Shape, order: Order): NetBuilder {
   return builder;
 }
 
-/** Lets a norm without a weight multiply each element that it normalizes; false where that is not
- * what it can do. */
+/** Gives a norm without a weight one for each element that it normalizes; false if it does not
+ * support that. */
 function giveWeight(made: MadeNode, { channels }: Activation, tensor: OnnxTensor): boolean {
   const { layer } = made;
   const isFit = 'normalizedShape' in layer && !layer.affine && channels !== 'first';
@@ -155,7 +154,7 @@ function giveWeight(made: MadeNode, { channels }: Activation, tensor: OnnxTensor
   return true;
 }
 
-/** Lets a filter response norm end with a threshold of each channel. */
+/** Gives a filter response norm a threshold per channel. */
 function giveThreshold(made: MadeNode, threshold: Factor): void {
   const layer = made.layer as FilterResponseNormSpec;
   const each = Float32Array.from({ length: layer.channels }, (_, c) => at(threshold, c));
@@ -177,7 +176,7 @@ function graphOf(
   return named.length === 0 ? graph : { ...graph, heads: Object.fromEntries(named) };
 }
 
-/** Those that the file has, and what it does not have at its start: counts of batches. */
+/** The file's weights, and initial values for what it does not have: counts of batches. */
 function weightsOf(kept: readonly MadeNode[]): ReadonlyMap<string, NamedValue> {
   const weights = new Map<string, NamedValue>();
   for (const { name, layer, input, tensors } of kept) {
@@ -199,10 +198,10 @@ function at(factor: Factor, i: number): number {
   return typeof factor === 'number' ? factor : factor[i]!;
 }
 
-/** What a product or a norm becomes with a scale and a shift of its outputs. */
+/** A product or norm after a scale and a shift of its outputs. */
 type Scaled = Pick<MadeNode, 'layer' | 'tensors'>;
 
-/** A product or norm with a scale and a shift of its outputs; undefined for other layers. */
+/** Puts a scale and a shift of the outputs into a product or norm; undefined for other layers. */
 function scaled(made: MadeNode, by: Activation): Scaled | undefined {
   const { layer } = made;
   if ('affine' in layer) return scaledNorm(made, layer, by);
@@ -227,7 +226,8 @@ function scaledNorm(
   return { layer: affine, tensors: { ...tensors, ...own } };
 }
 
-/** Weight and bias of layers whose outputs have so many channels, which stand last in both. */
+/** Scales weight and bias of a layer with this many output channels, which are the last axis of
+ * both. */
 function scaledTensors(
   { weight, bias = new Float32Array(1) }: Tensors,
   channels: number,
@@ -242,7 +242,7 @@ function scaledTensors(
   };
 }
 
-/** A scale and a shift of each channel, as a depthwise convolution of single pixels. */
+/** A scale and a shift of each channel, as a depthwise 1x1 convolution. */
 function scaleLayer(builder: NetBuilder, value: Activation): Activation {
   const { node, shape, scale, shift } = value;
   const channels = shape.at(-1)!;

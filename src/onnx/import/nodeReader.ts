@@ -1,5 +1,5 @@
-// A node of an ONNX graph as importers see it: its inputs by what they stand for, its settings with
-// ONNX's defaults, and the error that names it.
+// An ONNX node as importers see it: the values of its inputs, its attributes with ONNX's defaults,
+// and the error that names it.
 
 import { UsageError } from '../../base/errors.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -11,26 +11,26 @@ export interface NodeReader {
   readonly op: string;
   readonly opset: number;
   readonly builder: NetBuilder;
-  /** For the layer that the node becomes. */
+  /** The name for the layer that the node becomes. */
   readonly name: string;
   readonly count: number;
-  /** The operators that read its first output. */
+  /** Operators that read its first output. */
   readonly readers: readonly string[];
-  /** Whether anything reads an output. */
+  /** Whether an output is read. */
   isRead(output: number): boolean;
-  /** What an input stands for; undefined where it is left out. */
+  /** The value of an input; undefined if it is omitted. */
   input(i: number): Value | undefined;
   has(i: number): boolean;
-  /** One that begins with the axis of samples. */
+  /** An input that begins with the sample axis. */
   activation(i: number): Activation;
-  /** One whose elements are looked at one by one, so that its axes may have any order. */
+  /** An input for elementwise use, with axes in any order. */
   elements(i: number): Activation;
-  /** One that is an image [H, W, C], which ONNX has as [N, C, H, W]. */
+  /** An input that is an image [H, W, C], [N, C, H, W] in ONNX. */
   image(i: number): Activation;
-  /** An image, or a sequence [T, C], which ONNX has as [N, C, T]. */
+  /** An image, or a sequence [T, C], [N, C, T] in ONNX. */
   grid(i: number): Activation;
   constant(i: number): OnnxTensor;
-  /** A list of whole numbers: an input from some opset on, an attribute before. */
+  /** A list of integers: an input from some opset on, an attribute before. */
   list(attribute: string, input: number): readonly number[] | undefined;
   int(name: string, otherwise: number): number;
   float(name: string, otherwise: number): number;
@@ -41,7 +41,7 @@ export interface NodeReader {
   fail(problem: string, hint?: string): never;
 }
 
-/** Turns a node into what its first output stands for, or into what each of them does. */
+/** Turns a node into the value of its first output, or of each output. */
 export type Importer = (node: NodeReader) => Value | readonly (Value | undefined)[];
 
 export function readNode(
@@ -68,7 +68,7 @@ export function readNode(
   const input = (i: number): Value | undefined => {
     const name = node.inputs[i];
     if (name === undefined || name === '') return undefined;
-    return place.value(name) ?? fail(`reads ${name}, which nothing before it makes`);
+    return place.value(name) ?? fail(`reads ${name}, which no earlier node makes`);
   };
   const reader: NodeReader = {
     op,
@@ -87,18 +87,18 @@ export function readNode(
     },
     elements(i) {
       const found = input(i);
-      return found?.is === 'activation' ? found : fail(`needs input ${i} to come from samples`);
+      return found?.is === 'activation' ? found : fail(`needs input ${i} to depend on the samples`);
     },
     image(i) {
       const found = reader.activation(i);
       const isImage = found.shape.length === 3 && found.channels === 'first';
-      return isImage ? found : fail('works on images [N, C, H, W] alone here');
+      return isImage ? found : fail('supports only images [N, C, H, W] here');
     },
     grid(i) {
       const found = reader.activation(i);
       const isGrid = found.shape.length > 1 && found.shape.length < 4;
       if (isGrid && found.channels === 'first') return found;
-      return fail('works on images [N, C, H, W] and sequences [N, C, T] alone here');
+      return fail('supports only images [N, C, H, W] and sequences [N, C, T] here');
     },
     constant(i) {
       const found = input(i);
@@ -122,16 +122,16 @@ export function readNode(
   return reader;
 }
 
-/** A constant as numbers for all elements of an activation, or for each channel. */
+/** A constant as numbers for all elements of an activation, or per channel. */
 export function factorFor(node: NodeReader, tensor: OnnxTensor, x: Activation): Factor {
   const { values, shape } = tensor;
   if (values.length === 1) return values[0]!;
   const channels = x.shape.at(-1)!;
   const axis = x.channels === 'first' ? x.shape.length - 1 : 0;
-  // Counted from the last axis, which is where shapes meet.
+  // Counted from the last axis, since shapes are aligned there.
   const isAlone = shape.toReversed().every((size, i) => size === 1 || i === axis);
   if (isAlone && sizeOf(shape) === channels && x.flatOf === undefined) {
     return Float64Array.from(values);
   }
-  return node.fail(`has a constant of shape [${shape}], neither one number nor one each channel`);
+  return node.fail(`has a constant of shape [${shape}], not one number or one per channel`);
 }

@@ -1,5 +1,6 @@
-// Normalizations of ONNX files that have operators of their own: batch, instance and layer norm,
-// and group norm, which is instance norm of groups as channels. Those in parts are in parts.ts.
+// Imports normalizations with their own ONNX operators: batch, instance and layer norm, and group
+// norm, which is an instance norm with groups as channels. Those made of several nodes are in
+// parts.ts.
 
 import { sizeOf } from '../../base/shape.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../nn/specs/norms.ts';
@@ -13,11 +14,11 @@ const batchNormalization: Importer = (node) => {
   const x = node.activation(0);
   if (node.int('training_mode', 0) !== 0) {
     return node.fail(
-      'normalizes by the batch (training_mode 1)',
+      'normalizes with batch statistics (training_mode 1)',
       'exporting the model in evaluation mode, with its norms kept',
     );
   }
-  if (x.channels === 'last') return node.fail('normalizes an axis that is not of channels');
+  if (x.channels === 'last') return node.fail('normalizes an axis that does not hold channels');
   const channels = x.shape.at(-1)!;
   const [weight, bias, runningMean, runningVar] = [1, 2, 3, 4].map((i) => {
     const { values } = node.constant(i);
@@ -78,12 +79,12 @@ function ofGroups(node: NodeReader, { of, count }: GroupsValue): GroupsValue {
 
 const layerNormalization: Importer = (node) => {
   const x = node.elements(0);
-  const axes = axesOf(x) ?? node.fail('normalizes a shape whose axes are not known');
+  const axes = axesOf(x) ?? node.fail('normalizes a shape with unknown axes');
   const given = node.int('axis', -1);
   const first = given < 0 ? given + axes.length : given;
   const over = axes.slice(first);
   const isWhole = !over.includes('N') && first >= 1;
-  // All of a sample, or the last axes here and there.
+  // The whole sample, or the last axis both here and in ONNX.
   const isLast = x.channels === 'first' ? first === 1 : true;
   if (!isWhole || !isLast) return node.fail(`normalizes axis ${given} of [${[...axes]}]`);
   const shape = x.shape.slice(x.shape.length - over.length);

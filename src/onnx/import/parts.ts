@@ -1,5 +1,5 @@
-// Layers that ONNX files have in parts, and that are made by the last of them: gelu by erf, norms
-// by the root of a mean of squares, and thresholds.
+// Imports layers that ONNX files have in several nodes; the last node makes the layer: gelu with
+// erf, norms with the root of a mean of squares, and thresholds.
 
 import { gelu, relu } from '../../nn/specs/activations.ts';
 import { filterResponseNorm } from '../../nn/specs/filterResponseNorm.ts';
@@ -22,12 +22,11 @@ const erf: Importer = (node) => {
   const x = node.elements(0);
   const { scale, shift } = x;
   const isHalf = typeof scale === 'number' && Math.abs(scale - Math.SQRT1_2) < CLOSE;
-  if (!isHalf || shift !== 0) return node.fail('is known in gelu alone, of x / sqrt(2)');
+  if (!isHalf || shift !== 0) return node.fail('is supported only in gelu, of x / sqrt(2)');
   return { is: 'erf', of: { ...x, scale: 1 }, scale: 1, shift: 0 };
 };
 
-/** What makes a part from another one by a number or by what it was made of; undefined where
- * neither input is a part. */
+/** Combines a part with a number or with its own input; undefined if neither input is a part. */
 export function ofParts(
   node: NodeReader,
   a: Value | undefined,
@@ -56,25 +55,25 @@ function withErf(
   }
   const isOwn = other?.is === 'activation' && other.node === of.node && isPlain(other);
   if (node.op !== 'Mul' || !isOwn || Math.abs(scale - shift) > CLOSE) {
-    return node.fail('uses erf in a way that is not that of gelu');
+    return node.fail('uses erf in a way that is not gelu');
   }
   // x (1 + erf(x / sqrt(2))) / 2.
   return { ...node.builder.layer(node.name, gelu(), of), scale: shortest(2 * scale) };
 }
 
-/** x * x, where a mean of it is taken next. */
+/** x * x, if its mean is taken next. */
 export function squareOf(node: NodeReader, a: Activation, b: Activation): SquareValue | undefined {
   const isSquare = a.node === b.node && isPlain(a) && isPlain(b);
   const isMeant = node.readers.length > 0 && node.readers.every((op) => op === 'ReduceMean');
   return isSquare && isMeant ? { is: 'square', of: a, eps: 0, isRoot: false } : undefined;
 }
 
-/** The mean of squares over some axes of ONNX. */
+/** The mean of squares over some of ONNX's axes. */
 export function meanSquare(node: NodeReader, part: SquareValue): SquareValue {
   const axes = axesOf(part.of);
   const given = node.list('axes', 1) ?? [];
   if (axes === undefined || node.int('keepdims', 1) === 0 || part.over !== undefined) {
-    return node.fail('takes a mean of squares that no norm here has');
+    return node.fail('takes a mean of squares over axes that no norm here uses');
   }
   const places = given.map((axis) => (axis < 0 ? axis + axes.length : axis));
   return { ...part, over: [...axes].filter((_, i) => places.includes(i)).join('') };
@@ -83,7 +82,7 @@ export function meanSquare(node: NodeReader, part: SquareValue): SquareValue {
 const sqrt: Importer = (node) => {
   const part = node.input(0);
   if (part?.is !== 'square' || part.over === undefined || part.isRoot) {
-    return node.fail('is known in norms alone, of a mean of squares');
+    return node.fail('is supported only in norms, of a mean of squares');
   }
   return { ...part, isRoot: true };
 };
@@ -105,7 +104,7 @@ function withSquare(
   }
   const isOwn = other?.is === 'activation' && other.node === of.node && isPlain(other);
   if (node.op !== 'Div' || isFirst || !isOwn || over === undefined || !isRoot) {
-    return node.fail('uses a mean of squares in a way that is not that of a norm');
+    return node.fail('uses a mean of squares in a way that is not a norm');
   }
   const axes = axesOf(of)!;
   const options = { eps: shortest(eps), affine: false };
@@ -118,9 +117,9 @@ function withSquare(
   return node.builder.layer(node.name, layer, of);
 }
 
-/** max(x, threshold): the end of a filter response norm, or a relu that is moved. */
+/** max(x, threshold): the end of a filter response norm, or a shifted relu. */
 const maximum: Importer = (node) => {
-  if (node.count !== 2) return node.fail('compares other than two values');
+  if (node.count !== 2) return node.fail('does not compare exactly two values');
   const [x, threshold] = node.input(0)?.is === 'activation' ? [0, 1] : [1, 0];
   const value = node.elements(x);
   const factor = factorFor(node, node.constant(threshold), value);

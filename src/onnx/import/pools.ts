@@ -1,4 +1,4 @@
-// Pools and upsampling of ONNX files.
+// Imports pools and upsampling of ONNX files.
 
 import { asImage } from '../../nn/conv/sequenceKinds.ts';
 import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../nn/specs/pools.ts';
@@ -43,7 +43,7 @@ const average: Importer = (node) => {
   return node.builder.layer(node.name, layer, x);
 };
 
-/** Over all pixels, which ONNX keeps as one: [N, C, 1, 1]. */
+/** Pools over all pixels; ONNX keeps them as one: [N, C, 1, 1]. */
 function overPixels(layer: typeof globalAvgPool | typeof globalMaxPool): Importer {
   return (node) => {
     const x = node.grid(0);
@@ -52,13 +52,13 @@ function overPixels(layer: typeof globalAvgPool | typeof globalMaxPool): Importe
   };
 }
 
-/** A sequence as an image of one row. */
+/** A sequence as an image with one row. */
 function asRow(node: NodeReader, x: Activation): Activation {
   if (x.shape.length === 3) return x;
   return node.builder.layer(`${node.name}.row`, reshape(asImage(x.shape)), x);
 }
 
-/** A vector as an image or a sequence of one place. */
+/** A vector as an image or a sequence with one position. */
 function asPixel(node: NodeReader, vector: Activation, rank: number): Activation {
   const shape = [...new Array<number>(rank - 1).fill(1), vector.shape[0]!];
   return node.builder.layer(`${node.name}.pixel`, reshape(shape), vector);
@@ -78,7 +78,7 @@ const reduceMean: Importer = (node) => {
   return { ...asPixel(node, vector, x.shape.length), channels: x.channels };
 };
 
-/** How positions are counted where nearest ones are floor(position / scale), for whole scales. */
+/** Coordinate modes with nearest positions at floor(position / scale), for integer scales. */
 const NEAREST: readonly string[] = [
   'asymmetric floor',
   'half_pixel round_prefer_floor',
@@ -91,7 +91,7 @@ const resize: Importer = (node) => {
   const image = node.image(0);
   const size = resizedTo(node, image);
   const mode = node.text('mode', 'nearest');
-  // Before opset 11 there were no such settings, and positions were counted this way.
+  // Before opset 11, there were no such attributes, and this was the rule.
   const isOld = node.opset < 11;
   const free = isOld ? 'asymmetric' : 'half_pixel';
   const positions = node.text('coordinate_transformation_mode', free);
@@ -110,14 +110,14 @@ const resize: Importer = (node) => {
   return node.builder.layer(node.name, upsample({ size, mode: 'bilinear', alignCorners }), image);
 };
 
-/** Height and width of the output, by scales or sizes. */
+/** Height and width of the output, from scales or sizes. */
 function resizedTo(node: NodeReader, image: Activation): readonly [number, number] {
   const isOld = node.opset < 11 || node.op === 'Upsample';
   const scales = node.list('scales', isOld ? 1 : 2);
   if (scales?.length === 4) {
     if (scales[0] !== 1 || scales[1] !== 1) return node.fail('scales more than height and width');
     const [height, width] = [0, 1].map((i) => image.shape[i]! * scales[i + 2]!);
-    // Where they are not whole, engines differ in where pixels of the output lie.
+    // For non-integer sizes, engines disagree about the positions of output pixels.
     if (Number.isInteger(height) && Number.isInteger(width)) return [height!, width!];
     return node.fail(`scales ${image.shape[0]}x${image.shape[1]} pixels to ${height}x${width}`);
   }
@@ -126,7 +126,7 @@ function resizedTo(node: NodeReader, image: Activation): readonly [number, numbe
     sizes?.is === 'sizes' ? sizes.sizes : sizes?.is === 'constant' ? [...sizes.tensor.values] : [];
   const [height, width] = list.slice(2);
   if (list.length !== 4 || height === BATCH || width === BATCH) {
-    return node.fail('does not say to which size');
+    return node.fail('does not give a size');
   }
   return [height!, width!];
 }

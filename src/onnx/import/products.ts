@@ -1,4 +1,4 @@
-// Matrix products of ONNX files, of vectors, and of each pixel or time step.
+// Imports matrix products of ONNX files, of vectors and of each pixel or time step.
 
 import { conv1d } from '../../nn/specs/conv1d.ts';
 import { conv2d } from '../../nn/specs/conv2d.ts';
@@ -9,7 +9,7 @@ import type { Importer, NodeReader } from './nodeReader.ts';
 import { resampled, rowsOf } from './resample.ts';
 import type { Activation } from './values.ts';
 
-/** A product of vectors with a matrix [in, out]. */
+/** A product of vectors and a matrix [in, out]. */
 function product(
   node: NodeReader,
   x: Activation,
@@ -19,10 +19,12 @@ function product(
   const [inFeatures, outFeatures] = matrix.shape as [number, number];
   const { flatOf } = x;
   if (x.shape.at(-1) !== inFeatures && (x.shape.length === 1 || x.channels !== 'first')) {
-    return node.fail(`has a matrix for ${inFeatures} features, and gets ${x.shape.at(-1)}`);
+    return node.fail(
+      `has a matrix for ${inFeatures} features, but its input has ${x.shape.at(-1)}`,
+    );
   }
   if (x.shape.length > 1) return pointwise(node, x, matrix);
-  // Rows follow ONNX's order of pixels, channels outermost; ours have them innermost.
+  // Rows are in ONNX's pixel order, channels outermost; ours have channels innermost.
   const weight =
     flatOf === undefined
       ? matrix.values
@@ -33,12 +35,12 @@ function product(
   return rest;
 }
 
-/** A product of the features of each pixel or time step, which ONNX has last. */
+/** A product of the features of each pixel or time step, the last axis in ONNX. */
 function pointwise(node: NodeReader, x: Activation, { shape, values }: OnnxTensor): Activation {
   const [inFeatures, outFeatures] = shape as [number, number];
   const layerOf = { 2: conv1d, 3: conv2d }[x.shape.length];
   if (layerOf === undefined || x.channels === 'first') {
-    return node.fail('multiplies another axis than that of features');
+    return node.fail('multiplies an axis other than the features');
   }
   const layer = layerOf(inFeatures, outFeatures, { kernel: 1, bias: false });
   return node.builder.layer(node.name, layer, x, { weight: values });
@@ -55,8 +57,9 @@ function matrixOf(node: NodeReader, i: number, isTransposed: boolean): OnnxTenso
 
 const gemm: Importer = (node) => {
   const x = node.activation(0);
-  if (x.shape.length !== 1) return node.fail('multiplies what is not a vector of each sample');
-  if (node.int('transA', 0) !== 0) return node.fail('multiplies samples from the other side');
+  if (x.shape.length !== 1)
+    return node.fail('multiplies values that are not one vector per sample');
+  if (node.int('transA', 0) !== 0) return node.fail('multiplies samples from the left');
   const alpha = node.float('alpha', 1);
   const beta = node.float('beta', 1);
   const matrix = matrixOf(node, 1, node.int('transB', 0) !== 0);

@@ -1,5 +1,5 @@
-// From an ONNX model to a net of this library with its weights: node by node, each by the importer
-// of its operator. What has none, or is used in a way that layers here do not have, is an error
+// From an ONNX model to a net of this library with its weights: node by node, with the importer of
+// each operator. An operator without an importer, or one used in an unsupported way, is an error
 // that names the node.
 
 import { UsageError } from '../../base/errors.ts';
@@ -33,22 +33,22 @@ const importers = new Map<string, Importer>(
   ].flatMap((one) => Object.entries(one)),
 );
 
-/** Layers that a loss of scores has within itself. */
+/** Layers that losses on scores already include. */
 const END_LAYERS: ReadonlySet<string> = new Set(['softmax']);
 
-/** Characters of a name in a list of names. */
+/** The most characters of a name shown in a list. */
 const MAX_SHOWN = 100;
 
 export interface ReadOptions {
-  /** Names the file in errors. */
+  /** The file's name in errors. */
   readonly what: string;
-  /** Of a sample, channels last; needed where the file leaves sizes open. */
+  /** Shape of a sample, channels last; needed if the file leaves sizes open. */
   readonly inputShape: Shape | undefined;
-  /** Whether a softmax at the end is left out. */
+  /** Whether to drop a softmax at the end. */
   readonly dropSoftmax: boolean;
 }
 
-/** Throws a {@link UsageError} that names the node that cannot be read. */
+/** Throws a {@link UsageError} that names the node that cannot be imported. */
 export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
   const { what } = options;
   checkOperators(model, what);
@@ -79,7 +79,7 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
     const all = Array.isArray(found) ? found : [found];
     for (const [i, one] of all.entries()) {
       const name = node.outputs[i] ?? '';
-      // What is left to do is done once for all readers.
+      // Pending operations are applied once for all readers.
       const isLeft = one?.is === 'activation' && readersOf(name).length > 1;
       if (one !== undefined) values.set(name, isLeft ? builder.plain(one) : one);
     }
@@ -90,7 +90,7 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
     if (found?.is !== 'activation') {
       throw new UsageError({
         what: `output ${name} of ${what}`,
-        problem: 'is not made of samples',
+        problem: 'does not depend on the samples',
       });
     }
     return { name, node: endOf(builder, { name, found }, options) };
@@ -101,7 +101,7 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
   return { model: net, weights: made.weights, inputShape };
 }
 
-/** What a node stands for. Errors of layers name the node that they were made for. */
+/** The result of importing a node. Errors of layers name the node that they were made for. */
 function imported(node: OnnxNode, place: Parameters<typeof readNode>[1]): ReturnType<Importer> {
   try {
     return importers.get(node.op)!(readNode(node, place));
@@ -123,12 +123,12 @@ function checkOperators({ nodes }: OnnxModel, what: string): void {
   const more = unknown.length > shown.length ? ` and ${unknown.length - shown.length} more` : '';
   throw new UsageError({
     what,
-    problem: `has operators that are not read: ${shown.join(', ')}${more}`,
+    problem: `has unsupported operators: ${shown.join(', ')}${more}`,
     hint: `a net of ${[...importers.keys()].sort().join(', ')}`,
   });
 }
 
-/** The nodes that read each value, as often as they do, and undefined for the net's outputs. */
+/** The nodes that read each value, once per read; undefined for the net's outputs. */
 type Readers = ReadonlyMap<string, readonly (OnnxNode | undefined)[]>;
 
 function readersIn({ nodes, outputs }: OnnxModel): Readers {
@@ -144,11 +144,11 @@ function readersIn({ nodes, outputs }: OnnxModel): Readers {
   return readers;
 }
 
-/** Operators that take sequences with time first, and those that take features last. */
+/** Operators that take sequences time first, and those that take features last. */
 const TIME_FIRST: readonly string[] = ['RNN', 'GRU', 'LSTM'];
 const FEATURES_LAST: readonly string[] = ['MatMul', 'LayerNormalization'];
 
-/** Where the input has its channels, by what reads it: of vectors and images first. */
+/** The channel position of the input, by what reads it; vectors and images have channels first. */
 function orderOf(rank: number, readers: readonly (OnnxNode | undefined)[]): Order {
   if (rank !== 3) return 'first';
   const ops = readers.map((node) => node?.op ?? '');
@@ -160,7 +160,7 @@ function orderOf(rank: number, readers: readonly (OnnxNode | undefined)[]): Orde
   return isTurned || ops.some((op) => FEATURES_LAST.includes(op)) ? 'last' : 'first';
 }
 
-/** The sample as the file has it, or as the caller says. */
+/** The sample's shape, from the file or from the caller. */
 function sampleOf(
   { inputs }: OnnxModel,
   readers: readonly (OnnxNode | undefined)[],
@@ -200,16 +200,16 @@ function ownAxes<T>(shape: readonly T[], order: Order): readonly T[] {
   return order === 'last' ? shape.slice(1) : [...shape.slice(2), shape[1]!];
 }
 
-/** How the names of weights end, in files of PyTorch and of this library. */
+/** Name endings of weights in files from PyTorch and from this library. */
 const WEIGHT = /(?<=.)\.(weight|weightIh|scale)$/;
 
-/** By its weight, as PyTorch's files name them, else by its own name. */
+/** A node's name: from its weight, as PyTorch's files name it, or its own. */
 function nameOf({ name, inputs }: OnnxNode, { constants }: OnnxModel): string {
   const weight = inputs.find((input) => constants.has(input) && WEIGHT.test(input));
   return weight === undefined ? name : weight.replace(WEIGHT, '');
 }
 
-/** What the net gives out, with images and vectors in our order. */
+/** Makes an output of the net, with images and vectors in our order. */
 function endOf(
   builder: NetBuilder,
   { name, found }: { readonly name: string; readonly found: Activation },

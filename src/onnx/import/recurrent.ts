@@ -1,5 +1,5 @@
-// Recurrent layers of ONNX files: those that are PyTorch's, which are ours. All states come out
-// where the file reads them, else the last one.
+// Imports recurrent layers of ONNX files that match PyTorch's, which ours do. The layer returns all
+// states if the file reads them, otherwise the last one.
 
 import { sizeOf } from '../../base/shape.ts';
 import { gru, lstm, type RecurrentSpec, rnn } from '../../nn/specs/recurrent.ts';
@@ -18,7 +18,7 @@ type LayerOf = (
   options: { readonly bias: boolean; readonly returnSequence: boolean },
 ) => RecurrentSpec;
 
-/** Throws where a node asks for what layers here do not have. */
+/** Throws if a node uses a feature that layers here do not have. */
 function checkVariant(node: NodeReader, x: Activation, activations: readonly string[]): void {
   const direction = node.text('direction', 'forward');
   if (direction !== 'forward') node.fail(`goes ${direction}`);
@@ -26,16 +26,17 @@ function checkVariant(node: NodeReader, x: Activation, activations: readonly str
   const given = node.texts('activations');
   const isKnown = given === undefined || `${given}` === `${activations}`;
   if (!isKnown) node.fail(`has activations [${given}], not [${activations}]`);
-  if (node.float('clip', 0) !== 0) node.fail('clips what goes into its activations');
+  if (node.float('clip', 0) !== 0) node.fail('clips the inputs of its activations');
   if (node.int('input_forget', 0) !== 0) node.fail('couples its gates');
   if (node.has(4)) {
     const { values } = node.constant(4);
-    if (values.some((length) => length !== x.shape[0])) node.fail('has lengths of samples');
+    if (values.some((length) => length !== x.shape[0]))
+      node.fail('has samples of different lengths');
   }
   for (const [i, what] of ['hidden state', 'cell', 'peepholes'].entries()) {
-    if (!isZero(node.input(5 + i))) node.fail(`begins with ${what} of its own`);
+    if (!isZero(node.input(5 + i))) node.fail(`has a ${what} input that is not zero`);
   }
-  if (node.isRead(2)) node.fail('gives out its last cell');
+  if (node.isRead(2)) node.fail('returns its last cell state');
 }
 
 function isZero(value: Value | undefined): boolean {
@@ -44,7 +45,7 @@ function isZero(value: Value | undefined): boolean {
   return value.is === 'constant' && value.tensor.values.every((one) => one === 0);
 }
 
-/** [1, gates hiddenSize, columns] as [columns, gates hiddenSize], with our order of gates. */
+/** [1, gates hiddenSize, columns] as [columns, gates hiddenSize], with our gate order. */
 function ourGates(
   node: NodeReader,
   values: Float32Array | Float64Array,
@@ -80,7 +81,7 @@ const recurrent =
   (activationsOf: (node: NodeReader) => readonly string[], layerOf: LayerOf): Importer =>
   (node) => {
     const x = node.elements(0);
-    if (x.channels !== 'times') return node.fail('reads what is not a sequence [T, N, C]');
+    if (x.channels !== 'times') return node.fail('reads a value that is not a sequence [T, N, C]');
     checkVariant(node, x, activationsOf(node));
     const inputSize = x.shape[1]!;
     const hiddenSize = node.constant(2).shape[2] ?? 0;
@@ -97,7 +98,7 @@ const recurrent =
     return [made, { ...timeStep(node, made, x.shape[0]! - 1), channels: 'states' }];
   };
 
-/** One of the time steps of a sequence, as a vector. */
+/** One of a sequence's time steps, as a vector. */
 export function timeStep(node: NodeReader, x: Activation, t: number): Activation {
   const { builder, name } = node;
   const [times, channels] = x.shape as [number, number];

@@ -1,5 +1,5 @@
-// Upsampling by ratios that are not whole, which goes out as products of an image with a matrix for
-// its rows and one for its columns, and comes in where both are those of a mode.
+// Imports upsampling by non-integer ratios. It is exported as products of an image with one matrix
+// for its rows and one for its columns, and recognized if both are those of an upsampling mode.
 
 import { upsample } from '../../nn/specs/upsample.ts';
 import type { OnnxTensor } from '../format/model.ts';
@@ -13,7 +13,7 @@ const MODES = [
   { mode: 'bilinear', alignCorners: false },
   { mode: 'bilinear', alignCorners: true },
 ] as const;
-/** Of shares, in float32. */
+/** Tolerance for shares in float32. */
 const CLOSE = 1e-6;
 
 /** [OH, H] x [N, C, H, W]. */

@@ -1,12 +1,12 @@
-// What stands for the values of an ONNX graph while it is read: constants, sizes that are worked
-// out of shapes, and activations, which are values of the net that is made, maybe times a number
-// and plus another one that no layer has been made of yet. Parts of layers that ONNX has no
-// operator for stand for themselves until the last of them makes the layer.
+// The values of an ONNX graph during import: constants, sizes computed from shapes, and
+// activations. An activation is a value of the net, possibly with a pending scale and shift that
+// are not yet in any layer. Parts of layers without an ONNX operator have value types of their own,
+// until the last part makes the layer.
 
 import type { Shape } from '../../base/shape.ts';
 import type { OnnxTensor } from '../format/model.ts';
 
-/** The size of the axis of samples, which no file can know. */
+/** The size of the sample axis, which no file fixes. */
 export const BATCH = 'batch';
 export type Size = number | typeof BATCH;
 
@@ -15,7 +15,7 @@ export interface ConstantValue {
   readonly tensor: OnnxTensor;
 }
 
-/** A tensor of one number, with an axis of samples. */
+/** A tensor that repeats one number and has a sample axis. */
 interface FilledValue {
   readonly is: 'filled';
   readonly number: number;
@@ -28,30 +28,31 @@ export interface SizesValue {
   readonly isScalar: boolean;
 }
 
-/** Numbers that meet an activation: one for all, or one for each channel. */
+/** Numbers that an activation is combined with: one for all channels, or one per channel. */
 export type Factor = number | Float64Array;
 
-/** Where ONNX has the axis of channels; of sequences that begin with time, `times`; with the
- * axis of directions that states of recurrent layers have, `states`. */
+/** The position of the channel axis in ONNX; `times` for sequences with time first; `states` for
+ * states of recurrent layers, which have a direction axis. */
 export type Order = 'first' | 'last' | 'times' | 'states';
 
 export interface Activation {
   readonly is: 'activation';
   /** The node of the net that makes it. */
   readonly node: string;
-  /** Of a sample, channels last, as the net has it. */
+  /** Shape of a sample in the net, channels last. */
   readonly shape: Shape;
   readonly channels: Order;
-  /** The image whose pixels a vector has in ONNX's order, channels outermost: [H, W, C]. */
+  /** The image that a vector is a flattened form of in ONNX's order, channels outermost: [H, W,
+   * C]. */
   readonly flatOf?: Shape;
-  /** What is still to be done: node * scale + shift. */
+  /** What is pending: node * scale + shift. */
   readonly scale: Factor;
   readonly shift: Factor;
-  /** Whether others read the value, too, or one on the way to it from the layer that makes it. */
+  /** Whether this value, or one between it and the layer that makes it, has several readers. */
   readonly isShared: boolean;
 }
 
-/** An activation whose channels ONNX has in groups, [N, groups, ...], for a norm of each. */
+/** An activation with its channels in groups in ONNX, [N, groups, ...], for a group norm. */
 export interface GroupsValue {
   readonly is: 'groups';
   readonly of: Activation;
@@ -66,17 +67,17 @@ export interface ErfValue {
   readonly shift: number;
 }
 
-/** The mean of x^2 over some axes, plus eps, or the root of that: a part of a norm. */
+/** The mean of x^2 over some axes, plus eps, or its root: a part of a norm. */
 export interface SquareValue {
   readonly is: 'square';
   readonly of: Activation;
-  /** Letters of {@link axesOf}; undefined before the mean. */
+  /** Letters from {@link axesOf}; undefined before the mean. */
   readonly over?: string;
   readonly eps: number;
   readonly isRoot: boolean;
 }
 
-/** The rows of an image by a matrix [OH, H], a part of upsampling. */
+/** An image's rows times a matrix [OH, H], a part of upsampling. */
 export interface RowsValue {
   readonly is: 'rows';
   readonly of: Activation;
@@ -93,31 +94,31 @@ export type Value =
   | RowsValue
   | SquareValue;
 
-/** Whether nothing is left to be done. */
+/** Whether nothing is pending. */
 export function isPlain({ scale, shift }: Pick<Activation, 'scale' | 'shift'>): boolean {
   return scale === 1 && shift === 0;
 }
 
-/** The axes that ONNX has in each order, by the number of those here: N samples, C channels, T
- * time steps, D directions. */
+/** The axes that ONNX has in each order, by the number of axes here: N samples, C channels, T time
+ * steps, D directions. */
 const AXES: Readonly<Record<number, Partial<Record<Order, string>>>> = {
   1: { first: 'NC', states: 'DNC' },
   2: { first: 'NCT', last: 'NTC', times: 'TNC', states: 'TDNC' },
   3: { first: 'NCHW', last: 'NHWC' },
 };
 
-/** A letter for each axis as ONNX has them; undefined for shapes that have no names for theirs. */
+/** A letter for each axis in ONNX; undefined if the axes have no known meaning. */
 export function axesOf({ shape, channels }: Activation): string | undefined {
   return AXES[shape.length]?.[channels];
 }
 
-/** The order that has the axes in these places; undefined for none. */
+/** The order with the axes in these positions; undefined if there is none. */
 export function orderOf({ shape }: Pick<Activation, 'shape'>, axes: string): Order | undefined {
   const known = Object.entries(AXES[shape.length] ?? {}) as [Order, string][];
   return known.find(([, own]) => own === axes)?.[0];
 }
 
-/** The shape as ONNX has it, with the axis of samples. */
+/** The shape in ONNX, including the sample axis. */
 export function sizesOf({ shape, channels }: Activation): readonly Size[] {
   const [before, last] = [shape.slice(0, -1), shape.at(-1)!];
   switch (channels) {
@@ -132,7 +133,7 @@ export function sizesOf({ shape, channels }: Activation): readonly Size[] {
   }
 }
 
-/** Two factors, element by element. */
+/** Combines two factors, element by element. */
 export function combined(a: Factor, b: Factor, operate: (a: number, b: number) => number): Factor {
   if (typeof a === 'number') {
     return typeof b === 'number' ? operate(a, b) : b.map((one) => operate(a, one));
@@ -140,10 +141,10 @@ export function combined(a: Factor, b: Factor, operate: (a: number, b: number) =
   return a.map((one, i) => operate(one, typeof b === 'number' ? b : b[i]!));
 }
 
-/** What float32 has of a number that was written with at most 7 digits. */
+/** Decimal digits that float32 preserves. */
 const DIGITS = 7;
 
-/** A float32 as it was written. */
+/** A float32 with its shortest decimal digits. */
 export function shortest(value: number): number {
   return Number(value.toPrecision(DIGITS));
 }

@@ -1,5 +1,5 @@
-// Windows over images and sequences, as convolutions and pools of ONNX files say them. Those of
-// sequences are windows over one row.
+// Windows over images and sequences, in the form of ONNX's convolutions and pools. A sequence is an
+// image with one row.
 
 import { convOutputSize } from '../../nn/conv/convGeometry.ts';
 import { asImage } from '../../nn/conv/sequenceKinds.ts';
@@ -8,7 +8,7 @@ import type { Activation } from './values.ts';
 
 type Two = readonly [number, number];
 
-/** Windows over an image, as they are read. */
+/** Windows over an image, as imported. */
 export interface Windows {
   readonly kernel: Two;
   readonly stride: Two;
@@ -16,13 +16,13 @@ export interface Windows {
   readonly padding: { top: number; left: number; bottom: number; right: number };
 }
 
-/** The windows of a pool as a layer of sequences takes them. */
+/** A pool's windows in the form of sequence layers. */
 export function alongTime({ kernel, stride, padding }: Omit<Windows, 'dilation'>) {
   const { left, right } = padding;
   return { kernel: kernel[1], stride: stride[1], padding: { left, right } };
 }
 
-/** One number for each axis of an image; a sequence is one row. */
+/** One number per axis of an image; a sequence is one row. */
 export function two(node: NodeReader, name: string, x: Activation, otherwise: Two): Two {
   const found = node.ints(name);
   if (found === undefined) return otherwise;
@@ -30,12 +30,12 @@ export function two(node: NodeReader, name: string, x: Activation, otherwise: Tw
   return found.length === 1 ? [otherwise[0], found[0]!] : (found as unknown as Two);
 }
 
-/** The sizes of a kernel, of which those of a sequence are one. */
+/** The sizes of a kernel; a sequence has one. */
 export function kernelOf(sizes: readonly number[]): Two {
   return (sizes.length === 1 ? [1, sizes[0]!] : sizes) as unknown as Two;
 }
 
-/** Zeros around an image, of which those of a sequence have none above and below. */
+/** Zero padding around an image; a sequence has none above and below. */
 export function padsOf(node: NodeReader, x: Activation): readonly [Two, Two] {
   const pads = node.ints('pads') ?? new Array<number>(2 * x.shape.length - 2).fill(0);
   if (pads.length !== 2 * (x.shape.length - 1)) return node.fail(`has pads [${pads}]`);
@@ -48,7 +48,7 @@ export function padsOf(node: NodeReader, x: Activation): readonly [Two, Two] {
   return [pads.slice(0, 2) as unknown as Two, pads.slice(2) as unknown as Two];
 }
 
-/** The windows of a convolution or pool over what it reads. */
+/** The windows of a convolution or pool over its input. */
 export function windowsOf(node: NodeReader, x: Activation, kernel: Two): Windows {
   const stride = two(node, 'strides', x, [1, 1]);
   const dilation = two(node, 'dilations', x, [1, 1]);
@@ -76,7 +76,8 @@ export function sizeAlong({ shape }: Activation, axis: number): number {
   return (shape.length === 2 ? asImage(shape) : shape)[axis]!;
 }
 
-/** How many outputs an axis has, and how far beyond them the last window of `ceil_mode` reaches. */
+/** How many outputs an axis has, and how far the last window of `ceil_mode` reaches beyond the
+ * input. */
 export function ceilPadding(windows: Windows, x: Activation, i: 0 | 1): number {
   const [before, after] = i === 0 ? (['top', 'bottom'] as const) : (['left', 'right'] as const);
   const axis = {
@@ -90,7 +91,7 @@ export function ceilPadding(windows: Windows, x: Activation, i: 0 | 1): number {
   const reach = axis.dilation * (axis.kernel - 1) + 1;
   const left = axis.input + axis.before + axis.after - reach;
   const outputs = Math.ceil(left / axis.stride) + 1;
-  // A window that begins in the padding after the image is left out.
+  // A window that begins in the padding after the image is dropped.
   const isBeyond = (outputs - 1) * axis.stride >= axis.input + axis.before;
   const wanted = isBeyond ? outputs - 1 : outputs;
   return wanted > convOutputSize(axis) ? (wanted - 1) * axis.stride - left : 0;

@@ -1,5 +1,5 @@
-// Events as TensorBoard reads them. Numbers of fields are those of tensorboard/compat/proto
-// (event.proto, summary.proto, tensor.proto, tensor_shape.proto).
+// Encodes events for TensorBoard. Field numbers are those of tensorboard/compat/proto (event.proto,
+// summary.proto, tensor.proto, tensor_shape.proto).
 
 import { double, type Field, float, message, text, whole } from './protobuf.ts';
 import { recordOf } from './records.ts';
@@ -19,24 +19,24 @@ const FILE_VERSION = 'brain.Event:2';
 const STATUS_START = 1;
 const TYPE_STRING = 7;
 
-/** When an event was, in seconds since 1970, and its step. */
+/** The time of an event, in seconds since 1970, and its step. */
 export interface EventTime {
   readonly seconds: number;
   readonly step: number;
 }
 
-/** The record that every file begins with. */
+/** The first record of every file. */
 export function versionRecord(at: EventTime): Uint8Array {
   const source = message(Event.source, [text(Source.writer, 'syncbn')]);
   return eventRecord(at, [text(Event.fileVersion, FILE_VERSION), source]);
 }
 
-/** Has TensorBoard forget what earlier files of the folder have from this step on. */
+/** Makes TensorBoard discard what earlier files in the folder have from this step on. */
 export function startRecord(at: EventTime): Uint8Array {
   return eventRecord(at, [message(Event.sessionLog, [whole(SessionLog.status, STATUS_START)])]);
 }
 
-/** Values by tag; they become float32. */
+/** Values by tag, stored as float32. */
 export function scalarsRecord(
   at: EventTime,
   values: readonly (readonly [tag: string, value: number])[],
@@ -47,7 +47,7 @@ export function scalarsRecord(
   return eventRecord(at, [message(Event.summary, fields)]);
 }
 
-/** A text in Markdown, for the plugin that shows texts. */
+/** Markdown text, for TensorBoard's text plugin. */
 export function textRecord(at: EventTime, tag: string, markdown: string): Uint8Array {
   const shape = message(Tensor.shape, [message(Shape.dim, [whole(Dim.size, 1)])]);
   const fields = [

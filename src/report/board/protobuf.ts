@@ -1,20 +1,20 @@
-// The little of the protocol buffers' wire format that event files need: varints, fixed numbers and
-// length-delimited fields (https://protobuf.dev/programming-guides/encoding).
+// The subset of the protocol buffers wire format that event files need: varints, fixed-size numbers
+// and length-delimited fields (https://protobuf.dev/programming-guides/encoding).
 
-/** What the low three bits of a tag say. */
+/** The wire types, in the low three bits of a tag. */
 const VARINT = 0;
 const FIXED64 = 1;
 const DELIMITED = 2;
 const FIXED32 = 5;
 const TYPE_BITS = 3;
 
-/** The bits that a byte of a varint has for its number. */
+/** A byte of a varint holds 7 bits of its number. */
 const VARINT_BASE = 128;
 
-/** A field of a message, as bytes. */
+/** An encoded field of a message. */
 export type Field = Uint8Array;
 
-/** A whole number from 0 to 2^53 - 1: int32, int64 or an enum. As in proto3, 0 is not written. */
+/** An integer from 0 to 2^53 - 1: int32, int64 or an enum. As in proto3, 0 is omitted. */
 export function whole(field: number, value: number): Field {
   return value === 0 ? new Uint8Array() : Buffer.from([...tag(field, VARINT), ...varint(value)]);
 }
@@ -35,7 +35,7 @@ export function text(field: number, value: string): Field {
   return delimited(field, Buffer.from(value));
 }
 
-/** A message within a message. */
+/** A nested message. */
 export function message(field: number, fields: readonly Field[]): Field {
   return delimited(field, Buffer.concat(fields));
 }
@@ -45,13 +45,13 @@ function delimited(field: number, bytes: Uint8Array): Field {
   return Buffer.concat([tag(field, DELIMITED), length, bytes]);
 }
 
-/** Fields up to 15 have a tag of one byte, others are not needed. */
+/** Fields up to 15 have a one-byte tag; no others are needed. */
 function tag(field: number, type: number): Uint8Array {
   return Uint8Array.of((field << TYPE_BITS) | type);
 }
 
-/** Seven bits a byte, the lowest first; all but the last have their high bit set. By division,
- * since steps may have more than 32 bits. */
+/** Seven bits per byte, lowest first; all but the last have their high bit set. Uses division,
+ * since steps may exceed 32 bits. */
 function varint(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;

@@ -1,6 +1,6 @@
 // The records of TensorFlow's event files (TFRecord): length, its checksum, the data, its checksum.
-// Checksums are CRC-32C (Castagnoli, RFC 3720, appendix B.4), masked, since data may itself hold
-// checksums (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+// Checksums are CRC-32C (Castagnoli, RFC 3720, appendix B.4). They are masked, since data may
+// itself contain checksums (https://www.tensorflow.org/tutorials/load_data/tfrecord).
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../../base/bytes.ts';
 
@@ -18,7 +18,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return rest;
 });
 
-/** One record with this data. */
+/** One record of this data. */
 export function recordOf(data: Uint8Array): Uint8Array {
   const record = Buffer.alloc(LENGTH_BYTES + CHECKSUM_BYTES + data.length + CHECKSUM_BYTES);
   record.writeBigUInt64LE(BigInt(data.length));

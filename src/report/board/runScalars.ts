@@ -1,4 +1,4 @@
-// What TensorBoard is shown of a run: the numbers of a progress and of a snapshot, by their tags.
+// What TensorBoard shows of a run: the numbers of a progress and of a snapshot, by tag.
 
 import { isObject } from '../../base/parse.ts';
 import type { Diagnostics } from '../../observe/diagnostics.ts';
@@ -7,15 +7,15 @@ import type { Progress } from '../../runtime/progress.ts';
 
 export type Values = readonly (readonly [tag: string, value: number])[];
 
-/** What a trainer knows of its last snapshot step. */
+/** A trainer's last snapshot step. */
 export interface SnapshotSource {
-  /** As {@link RunningTrainer.diagnostics}. */
+  /** See {@link RunningTrainer.diagnostics}. */
   diagnostics(): Diagnostics | undefined;
-  /** As {@link RunningTrainer.gradientNorms}. */
+  /** See {@link RunningTrainer.gradientNorms}. */
   gradientNorms(): GradientNorms | undefined;
 }
 
-/** The numbers of a progress; `recent` has what was trained since the last one. */
+/** The numbers of a progress; `recent` covers what was trained since the last one. */
 export function progressScalars(
   progress: Progress,
   recent: { readonly loss: number; readonly accuracy: number } | undefined,
@@ -40,7 +40,7 @@ interface Scores {
   readonly totalLoss?: number;
 }
 
-/** Whether something given is what `fit` yields, as far as it is read here. */
+/** Whether a value is a progress from `fit`, judged by the fields that are read here. */
 export function isProgress(given: unknown): given is Progress {
   if (!isObject(given) || !isScores(given)) return false;
   const { step, epoch, samples, learningRate, imagesPerSecond, validation } = given;
@@ -59,8 +59,8 @@ function isNumber(value: unknown): value is number {
   return typeof value === 'number';
 }
 
-/** A loss is shown even where it is NaN: that is what has to be seen. Other numbers are NaN where
- * there are none. */
+/** A loss is shown even if it is NaN, since that must be visible. Other numbers are NaN if they are
+ * undefined. */
 function scoreValues(group: string, scores: Scores): Values {
   const { loss, accuracy, meanIou = Number.NaN, headLosses = {}, totalLoss = loss } = scores;
   const heads = Object.entries(headLosses);
@@ -75,7 +75,7 @@ function scoreValues(group: string, scores: Scores): Values {
   ];
 }
 
-/** The values of snapshot steps that were not shown yet; `shown` has the last ones that were. */
+/** The values of new snapshot steps; `shown` has the last ones that were shown. */
 export function snapshotScalars(
   trainer: SnapshotSource,
   shown: { diagnostics: number; gradients: number },

@@ -1,5 +1,5 @@
-// A run for TensorBoard: an event file that holds scalars and texts. Each run has a file of its
-// own; one that is resumed adds a file to the folder, which TensorBoard shows as one run.
+// Writes a run for TensorBoard: an event file with scalars and texts. Each run has its own file. A
+// resumed run adds a file to the folder, and TensorBoard shows both as one run.
 
 import { closeSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -24,36 +24,37 @@ import {
 
 /** The options of {@link openTensorBoard}. */
 export interface TensorBoardOptions {
-  /** Steps that were done before, of a run that goes on: what earlier files of the folder have of
-   * later steps is not shown any more. Default 0. */
+  /** Steps completed before a resumed run. Later steps in earlier files of the folder are no longer
+   * shown. Default 0. */
   readonly step?: number;
-  /** Takes why the file cannot be written, once for each time that this begins; what is new then
-   * waits, up to 1 MiB. Default: a warning of the process, on stderr. */
+  /** Called with the reason when the file cannot be written, once each time this begins. New
+   * records then wait, up to 1 MiB. Default: a process warning, on stderr. */
   readonly onTrouble?: (reason: string) => void;
 }
 
-/** An open event file. All calls write at once. */
+/** An open event file. All calls write immediately. */
 export interface TensorBoard {
-  /** The file. */
+  /** Path of the file. */
   readonly path: string;
-  /** Takes what `fit` yields. `train/...` has loss and accuracy since the last call, learning rate
-   * and speed; `epoch/...` the means over a whole epoch; `validation/...` its evaluation. */
+  /** Writes a progress from `fit`: `train/...` has loss and accuracy since the last call, learning
+   * rate and speed; `epoch/...` has means over a whole epoch; `validation/...` has its
+   * evaluation. */
   progress(progress: Progress): void;
-  /** Takes a trainer's last snapshot, once for each snapshot step: `shards/LAYER/...`,
+  /** Writes a trainer's last snapshot, once per snapshot step: `shards/LAYER/...`,
    * `gradients/PARAMETER`. */
   snapshot(trainer: SnapshotSource): void;
-  /** Values of a step by tag, such as `test/loss`; what stands before the slash groups them. They
-   * become float32. */
+  /** Writes values of a step by tag, such as `test/loss`; the part before the slash groups them.
+   * Values are stored as float32. */
   scalars(step: number, values: Readonly<Record<string, number>>): void;
-  /** A text in Markdown, such as the settings of the run. */
+  /** Writes Markdown text, such as the settings of the run. */
   text(tag: string, markdown: string): void;
-  /** Closes the file; further calls are refused. Returns how many records it misses: 0, unless a
+  /** Closes the file; further calls are refused. Returns the number of missing records: 0, unless a
    * disk was full. */
   close(): number;
 }
 
 const MS_PER_S = 1000;
-/** Names are read in their order, so the time in them needs one width. */
+/** Files are read in name order, so the time in the names has a fixed width. */
 const TIME_DIGITS = 10;
 const ALLOWED = 'a folder that can be written';
 
@@ -62,10 +63,10 @@ const optionsOfBoard = optionsSchema<TensorBoardOptions>()({
   onTrouble: callback<(reason: string) => void>().exactOptional(),
 });
 
-/** Files of this process: two of one second have different names. */
+/** Distinguishes files that this process opens within one second. */
 let opened = 0;
 
-/** Opens a new event file in a folder, which is made if need be. Throws a UsageError when the
+/** Opens a new event file in a folder, which is created if necessary. Throws a UsageError if the
  * system refuses.
  *
  * @example
@@ -119,7 +120,7 @@ interface Writer {
   close(): number;
 }
 
-/** The calls, which check what they are given. */
+/** The calls, which check their arguments. */
 function boardOf(path: string, writer: Writer): TensorBoard {
   const recent = new RecentMeans();
   const shown = { diagnostics: -1, gradients: -1 };
@@ -136,7 +137,7 @@ function boardOf(path: string, writer: Writer): TensorBoard {
     progress(progress) {
       checkOpen('progress');
       if (!isProgress(progress)) {
-        const allowed = 'what fit yields';
+        const allowed = 'a progress from fit';
         throw new UsageError({ what: 'the progress', given: progress, allowed });
       }
       parseData(wholeNumber(0), progress.step, 'the step of the progress');
