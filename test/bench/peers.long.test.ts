@@ -25,7 +25,7 @@ const jsFound = jsFolder === undefined ? [] : findJsPeers(jsFolder).found;
 
 /** The lines of a run in which no peer failed. */
 function linesOfAll(output: Output): Record<string, unknown>[] {
-  expect(output.stderr).not.toMatch(/Going on without|Error:/);
+  expect(output.stderr).not.toMatch(/Continuing without|Error:/);
   expect(output.code).toBe(0);
   return linesOf(output);
 }

@@ -51,7 +51,7 @@ describe('signals', () => {
       setTimeout(() => child.kill(signal), 2);
     });
     expect(outcome.code).toBe(code);
-    expect(outcome.stderr).toContain('Ctrl-C again to end at once');
+    expect(outcome.stderr).toContain('Ctrl-C again to end immediately');
     expect(outcome.stderr).toContain(`stopped by ${signal} after step`);
     const last = (kind: string) => outcome.events.findLast(({ event }) => event === kind)!;
     expect(last('checkpoint').step).toBe(last('stopped').step);
@@ -89,7 +89,7 @@ describe('output that fails', () => {
       `syncbn ${tiny.join(' ')} --checkpoint out.ckpt >/dev/full`,
     );
     expect(code).toBe(1);
-    expect(stderr).toMatch(/stdout cannot be written \(ENOSPC.*; the run goes on/);
+    expect(stderr).toMatch(/stdout cannot be written \(ENOSPC.*; the run continues/);
     expect(existsSync(at('out.ckpt'))).toBe(true);
   });
 
@@ -181,7 +181,7 @@ describe('--resume-or-start', () => {
     appendFileSync(`${path}.123.tmp`, 'half');
     const { code, stderr } = await syncbn([...tiny, '--resume-or-start', path]);
     expect(code).toBe(0);
-    expect(stderr).toContain(`${path}.123.tmp is a save that was cut off`);
+    expect(stderr).toContain(`${path}.123.tmp is an incomplete save`);
   });
 });
 

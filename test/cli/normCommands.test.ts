@@ -83,7 +83,7 @@ describe('syncbn train --resume --norm', () => {
   it('keeps other kinds of norms unless asked, and says so', async () => {
     const { events } = await syncbn([...resume, '--json', '--norm', 'local']);
     expect(events[0]).toMatchObject({ event: 'notice' });
-    expect(events[0]!.message).toMatch(/keeps 10\.groupNorm \(groupNorm\) as they are/);
+    expect(events[0]!.message).toMatch(/keeps 10\.groupNorm \(groupNorm\) unchanged/);
     expect(events[1]).toMatchObject({
       norm: 'batchNorm (local), groupNorm (4 groups of 16 channels)',
     });

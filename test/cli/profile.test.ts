@@ -41,7 +41,7 @@ describe('syncbn train', () => {
     expect(stdout).toMatch(
       /where a step's time goes, in ms: \d+\.\d{3}, mean of 2 steps on 2 workers\n/,
     );
-    expect(stdout).toMatch(/^the first step was done \d+ ms after the process began$/m);
+    expect(stdout).toMatch(/^the first step ended \d+ ms after the process began$/m);
     expect(stdout).toMatch(/│ phase +│ work +│ waiting +│ share +│ busiest worker +│/);
     for (const layer of LAYERS) expect(stdout).toContain(`│ ${layer} `);
     const hash = plain.events.at(-1)!.weightsHash as string;

@@ -32,7 +32,7 @@ it.each([
 
 it.each([
   ['swallow', 'TypeError: the job is wrong'],
-  ['shared', 'the result of rank 1 cannot go to other processes'],
+  ['shared', 'the result of rank 1 cannot be sent to other processes'],
 ] as const)('all processes get an error: %s', async (what, message) => {
   for (const outcome of await launchApart([1, 1], { args: { what, odd: 1 } })) {
     expect(outcome).toBeInstanceOf(Error);

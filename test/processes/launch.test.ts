@@ -33,7 +33,7 @@ describe('all processes get an error', () => {
       /^rank 0, in barrier, call 2: process 1 on this host failed: .*rank 2: Ty/,
     );
     expect(await messagesOf([1, 2], { args }, networks)).toEqual(
-      Array(2).fill(expect.stringMatching(/^launch over .* is over since one has failed/)),
+      Array(2).fill(expect.stringMatching(/^launch over .* has ended because one has failed/)),
     );
   });
 

@@ -132,7 +132,7 @@ describe('data in chunks', () => {
       'chunks of 16 samples',
     );
     const changed = { ...given, contentHash: '0' };
-    await expect(Trainer.resume(path, { data: changed })).rejects.toThrow('has changed');
+    await expect(Trainer.resume(path, { data: changed })).rejects.toThrow('was changed');
   });
 
   it('is in memory by windows, and read no further ahead', async () => {

@@ -43,7 +43,7 @@ describe('an elastic run', () => {
       expect(results).toEqual(await undisturbed());
       expect(trainer.workers).toBe(2);
       expect(notices).toEqual([
-        expect.stringMatching(/^rank 1.*goes on with 2 workers, after step/),
+        expect.stringMatching(/^rank 1.*continues with 2 workers, after step/),
       ]);
       await trainer.close();
     });

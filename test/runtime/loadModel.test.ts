@@ -286,7 +286,7 @@ describe('evaluation on other data', () => {
         [synthetic({ train: 4, test: 0, shape: [8, 8, 1], classes: 2 }), /no samples/],
         [synthetic({ train: 4, test: 4, shape: [8, 8, 1], classes: 5 }), /4 classes.*"5 classes"/],
         [synthetic({ train: 4, test: 4, shape: [8, 4, 1], classes: 4 }), /8x8x1.*8x4x1 of type/],
-        [masks(), /as the model takes them.*16x16x1 of type u8/],
+        [masks(), /as the model requires.*16x16x1 of type u8/],
         [regression(2), /4 classes.*"numbers 1"/],
       ];
       for (const [other, message] of wrong) {

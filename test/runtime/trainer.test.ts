@@ -133,7 +133,7 @@ describe('a checkpoint', () => {
     targets[1] = (targets[1]! + 1) % 5;
     const relabeled = { ...data, train: { ...data.train, targets } };
     const refused = Trainer.resume(path, { data: relabeled });
-    await expect(refused).rejects.toThrow(/the content of synthetic, which has changed/);
+    await expect(refused).rejects.toThrow(/the content of synthetic, which was changed/);
     const renamed = await Trainer.resume(path, { data: { ...data, name: './d1' }, workers: 1 });
     await renamed.close();
   });

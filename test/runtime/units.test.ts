@@ -126,7 +126,9 @@ describe('data in large units', () => {
     const train = { count: 4, targets: new Float32Array(8) };
     const rounded = Float32Array.of(1.7e9, 1.7e9, 1.7e9, 1.7e9 + 128);
     expect(dataNotices(made([], { mean: [1.7e9], train: { ...train, inputs: rounded } }))).toEqual([
-      expect.stringMatching(/float32 rounds away what differs, in columns 0 \(mean 1.70e\+9\)/),
+      expect.stringMatching(
+        /float32 rounds away their differences, in columns 0 \(mean 1.70e\+9\)/,
+      ),
     ]);
     const constant = new Float32Array(4).fill(3);
     expect(dataNotices(made([], { mean: [3], train: { ...train, inputs: constant } }))).toEqual([

@@ -87,7 +87,9 @@ describe('a run with outputs that are no longer finite', () => {
     await withTrainer({ ...wild, workers: 2 }, async (trainer) => {
       await failureOf(trainer);
       await expect(trainer.save(path)).rejects.toThrow(UsageError);
-      await expect(trainer.save(path)).rejects.toThrow(/refused since the run diverged in step 1/);
+      await expect(trainer.save(path)).rejects.toThrow(
+        /refused because the run diverged in step 1/,
+      );
       expect(existsSync(path)).toBe(false);
       expect((await trainer.evaluate()).count).toBe(16);
       expect((await failureOf(trainer)).failure.step).toBe(1);

@@ -152,7 +152,7 @@ export const evalGroups: readonly FlagGroup[] = [
       ['--average', 'The average of the weights that the run keeps, with exact statistics'],
       ['--precise-norm <n>', 'First measure running statistics again over n training batches'],
       [
-        '--eval-correction <weight>',
+        '--eval-correction <x>',
         'Weight of a sample in its own statistics, 0 to 1, or auto',
         ['auto'],
       ],
