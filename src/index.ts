@@ -1,5 +1,4 @@
-// The public API of syncbn. Everything that users may rely on is exported by name, here and in
-// collectives.ts, which is a separate entry point.
+// The public API of syncbn, together with the separate entry point collectives.ts.
 
 import { convertNorm } from './nn/convert/convertNorm.ts';
 import { directConvolutions } from './nn/convert/directConvolutions.ts';

@@ -178,7 +178,7 @@ function bindParts(
 }
 
 function changed(what: string): UsageError {
-  const problem = `is not what ${SET_FILE} says`;
+  const problem = `does not match ${SET_FILE}`;
   return new UsageError({ what, problem, hint: 'packing the images again' });
 }
 
