@@ -34,7 +34,7 @@ const MAX_GRID_SIZE = 32;
 /** For the short table and the picture. */
 const SHORT_NORMS = ['sync', 'local'] as const;
 const SHORT_SIZES = [2, 8, 32];
-const NORM_NAMES = { sync: 'SyncBN', local: 'local BN' } as const;
+const NORM_NAMES = { sync: 'SyncBN', local: 'local batch norm' } as const;
 const DIGITS = 2;
 const TORCH_CHOICE = ' Ratios are to the fastest PyTorch of each setting.';
 

@@ -43,10 +43,10 @@ describe('the short table of a run', () => {
     const torch = (p50: number) => line({ peer: 'torch-ddp', ratio: { p50, min: 1, max: 9 } });
     const run = [line({}), torch(36.4), line({ norm: 'local', replicaBatch: 8 }), torch(4.25)];
     expect(shortTable(run).split('\n').slice(0, 4)).toEqual([
-      '| per-replica batch size | 2   | 8    | 32  |',
-      '| ---------------------- | --- | ---- | --- |',
-      '| refnet, SyncBN         | 36x | -    | -   |',
-      '| refnet, local BN       | -   | 4.3x | -   |',
+      '| per-replica batch size   | 2   | 8    | 32  |',
+      '| ------------------------ | --- | ---- | --- |',
+      '| refnet, SyncBN           | 36x | -    | -   |',
+      '| refnet, local batch norm | -   | 4.3x | -   |',
     ]);
   });
 });
