@@ -70,7 +70,7 @@ export function normsFrom<T extends string>(
   throw new UsageError({
     what: '--norms',
     given: norms.join(','),
-    allowed: `a list with ${missing}, which the others are compared with`,
+    allowed: `a list with ${missing}, the baseline of the comparison`,
     hint: `--norms ${[missing, ...norms].join(',')}`,
   });
 }
@@ -98,7 +98,7 @@ export function oneBatchFrom({ replicaBatches = [] }: ExperimentOptions, own: nu
   throw new UsageError({
     what: '--replica-batches',
     given: replicaBatches.join(','),
-    allowed: 'one batch: this experiment compares something else at a single one',
+    allowed: 'one batch size: this experiment does not compare batch sizes',
     hint: `--replica-batches ${replicaBatches[0]}`,
   });
 }
@@ -143,7 +143,7 @@ export function checkHasBatchNorm({ name, model }: OwnNet): void {
   throw new UsageError({
     what: `--model ${name}`,
     given: found.length === 0 ? 'a net without normalizations' : `a net with ${found.join(', ')}`,
-    allowed: `a net with ${CONVERTED_KINDS.join(' or ')} layers, which the norms take the place of`,
-    hint: 'nn.batchNorm, {"kind":"batchNorm",...} in JSON, wherever a norm is to be compared',
+    allowed: `a net with ${CONVERTED_KINDS.join(' or ')} layers, which the norms replace`,
+    hint: 'nn.batchNorm, {"kind":"batchNorm",...} in JSON, for every norm to compare',
   });
 }

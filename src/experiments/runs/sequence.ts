@@ -88,7 +88,7 @@ function batchesOf(options: ExperimentOptions): readonly number[] {
   throw new UsageError({
     what: '--replica-batches',
     given: wrong,
-    allowed: `divisors of ${GLOBAL_BATCH}, the samples of every step`,
+    allowed: `divisors of ${GLOBAL_BATCH}, the number of samples per step`,
   });
 }
 
