@@ -1,4 +1,4 @@
-// The thread that reads packed sets.
+// Entry point of the thread that reads packed sets.
 
 import { serveReading } from '../src/runtime/readingThread.ts';
 

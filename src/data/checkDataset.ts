@@ -1,5 +1,5 @@
-// Checks a dataset as a whole: its fields, its samples, and whether they fit together. Reading
-// files is elsewhere: each format has a file of its own.
+// Checks a complete dataset: its fields, its samples, and whether they are consistent. Each file
+// format is read in its own file.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
@@ -10,9 +10,9 @@ import type { Task } from './task.ts';
 /** Above this, integer targets are far more likely quantities than classes. */
 const MAX_CLASSES = 65536;
 
-/** Gives the dataset back when it is whole: lengths agree, labels lie within the classes, every
- * float is finite, the statistics fit the channels. Throws a UsageError that names what does
- * not. */
+/** Returns the dataset if it is valid: lengths agree, labels are within the classes, every float is
+ * finite, and there is one statistic per channel. Otherwise throws a UsageError that names the
+ * problem. */
 export function checkDataset(dataset: Dataset): Dataset {
   checkDatasetFields(dataset);
   const { name } = dataset;
@@ -21,12 +21,12 @@ export function checkDataset(dataset: Dataset): Dataset {
   checkInteger(`test samples of ${name}`, dataset.test.count, 0);
   checkSplit(`train of ${name}`, dataset, dataset.train);
   checkSplit(`test of ${name}`, dataset, dataset.test);
-  // Last, because a NaN among the inputs is the better message than a mean of NaN.
+  // Last, because an error about a NaN input is more helpful than one about a NaN mean.
   checkStatistics(dataset);
   return dataset;
 }
 
-/** Throws a UsageError unless what is said of the data fits together. */
+/** Throws a UsageError unless the data's fields are consistent. */
 export function checkData(data: DataFields): void {
   checkForm(data);
   checkStatistics(data);

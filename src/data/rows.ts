@@ -1,17 +1,17 @@
-// Some of the samples of arrays that have one after the other: which ones, and copies of them.
+// Draws and copies a subset of the consecutive samples in an array.
 
 import { Purpose, RandomStream } from '../base/random.ts';
 
-/** The draw is the same for everyone who limits the same data to the same count. */
+/** Fixed, so that limiting the same data to the same count always draws the same samples. */
 const LIMIT_SEED = 1;
 
-/** The random numbers by which data is limited: those of all samples, or of chunk `chunk`. */
+/** The random numbers used to limit data: for all samples, or for chunk `chunk`. */
 export function limitStream(chunk = -1): RandomStream {
   return new RandomStream().reset(LIMIT_SEED, Purpose.subset, 1 + chunk, 0);
 }
 
-/** `count` of the indices below `total`, ascending: each is taken with the chance that is left for
- * it (Knuth, The Art of Computer Programming 3.4.2, algorithm S). */
+/** Draws `count` of the indices below `total`, ascending, by selection sampling (Knuth, The Art of
+ * Computer Programming 3.4.2, algorithm S). */
 export function drawRows(total: number, count: number, random: RandomStream): Int32Array {
   const indices = new Int32Array(count);
   let found = 0;
@@ -21,7 +21,7 @@ export function drawRows(total: number, count: number, random: RandomStream): In
   return indices;
 }
 
-/** Copies of the rows with these indices. */
+/** Copies the rows with these indices. */
 export function rows<T extends Uint8Array | Int32Array | Float32Array | Float64Array>(
   values: T,
   length: number,

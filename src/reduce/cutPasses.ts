@@ -1,9 +1,9 @@
-// The passes of layers in parts. A part ends where the micro-batches of a worker have to meet,
-// because a vector is of several of them; where they need not, a pass is one part, exchanges and
-// all. Layers side by side share one exchange in each pass of training: the parts run where both
-// layers' operands are there. Forward the exchange waits for the second layer, with whom the first
-// one then ends; backward the first one takes its sums early, together with the second. Each layer
-// computes what it would alone.
+// Cuts the passes of layers into parts. A part ends where a worker's micro-batches have to meet
+// because they share a vector. Otherwise the pass is one part, including its exchanges. Layers side
+// by side share one exchange per training pass, which runs when both layers' operands are ready. In
+// forward, the exchange waits for the second layer, and the first layer finishes with it. In
+// backward, the first layer computes its sums early, together with the second. Each layer computes
+// the same values as it would alone.
 
 import { type BoundReduction, type ExchangingPasses, reduce, type SplitPass } from './reduction.ts';
 
@@ -11,8 +11,8 @@ import { type BoundReduction, type ExchangingPasses, reduce, type SplitPass } fr
 export interface CutPass {
   /** At least one. */
   readonly parts: readonly (() => void)[];
-  /** After each part but the last one: to be called once, when all micro-batches are through with
-   * that part. */
+  /** One after each part but the last. Call it once, when all micro-batches have finished that
+   * part. */
   readonly meetings: readonly (() => void)[];
 }
 
@@ -21,14 +21,14 @@ export interface CutPasses {
   readonly backward: CutPass;
 }
 
-/** A layer as it is bound. */
+/** A bound layer. */
 export interface ExchangingLayer {
   forward(): void;
   backward(): void;
   readonly exchanging?: ExchangingPasses | undefined;
 }
 
-/** The exchanges of a pair, each one synchronization for both layers. */
+/** The exchanges of a pair of layers. Each is one synchronization for both. */
 export interface SharedExchanges {
   forward(): void;
   backward(): void;
@@ -41,7 +41,7 @@ export function wholePass(run: () => void): CutPass {
   return { parts: [run], meetings: [] };
 }
 
-/** The passes of a layer; outside of training it exchanges only where it says so. */
+/** The passes of a layer. Outside training it exchanges only if it sets `inEvaluation`. */
 export function cutPasses(layer: ExchangingLayer, isTraining: () => boolean): CutPasses {
   const { forward = NO_SPLITS, backward = NO_SPLITS } = layer.exchanging ?? {};
   return {
@@ -50,7 +50,7 @@ export function cutPasses(layer: ExchangingLayer, isTraining: () => boolean): Cu
   };
 }
 
-/** Forward in training as it is cut, else as a whole in place of the last part. */
+/** In training, runs forward in parts; otherwise runs all of it in place of the last part. */
 function orWhole(cut: CutPass, layer: ExchangingLayer, isTraining: () => boolean): CutPass {
   if (cut.parts.length === 0) return wholePass(() => layer.forward());
   const inEvaluation = layer.exchanging?.inEvaluation === true;
@@ -66,7 +66,7 @@ function orWhole(cut: CutPass, layer: ExchangingLayer, isTraining: () => boolean
   };
 }
 
-/** Splits, cut at the reductions that are of several micro-batches. */
+/** Cuts splits at the reductions over several micro-batches. */
 function cutSplits(splits: readonly SplitPass[]): CutPass {
   if (splits.length === 0) return { parts: [], meetings: [] };
   const parts: (() => void)[][] = [[]];
@@ -88,9 +88,8 @@ function cutSplits(splits: readonly SplitPass[]): CutPass {
   return { parts: parts.map(inOrder), meetings };
 }
 
-/** The passes of two layers side by side, each with one exchange at most in a pass, given in the
- * order in which they run forward. Where one of them needs no input gradient, only the forward
- * passes share. */
+/** The passes of two layers side by side, in forward order, each with at most one exchange per
+ * pass. If one of them needs no input gradient, only the forward passes share an exchange. */
 export function cutPair(
   pair: readonly [ExchangingLayer, ExchangingLayer],
   exchanges: SharedExchanges,
@@ -120,7 +119,7 @@ export function cutPair(
   ];
 }
 
-/** Backward the second layer runs before the first one. */
+/** In backward, the second layer runs before the first. */
 function cutPairBackward(
   [first, second]: readonly [ExchangingLayer, ExchangingLayer],
   exchanges: SharedExchanges,
@@ -138,7 +137,7 @@ function cutPairBackward(
   return [wholePass(a.after), cutTogether(beginBoth, [a, b], exchanges.backward, b.after)];
 }
 
-/** A pass around one exchange for two reductions. */
+/** A pass with one exchange for two reductions. */
 function cutTogether(
   before: () => void,
   splits: readonly [SplitPass, SplitPass],

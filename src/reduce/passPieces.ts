@@ -1,15 +1,15 @@
-// A pass that exchanges several times, as a list of pieces, some of which exchange. The list gives
-// the whole pass, and the pass cut at its exchanges.
+// A pass with several exchanges as a list of pieces, some of which exchange. The list can run as a
+// whole, or be cut at its exchanges.
 
 import type { ExchangingPasses, SplitPass } from './reduction.ts';
 
-/** A piece of a pass; `splits` has it cut at its exchanges. */
+/** A piece of a pass. `splits` is the same piece, cut at its exchanges. */
 export interface PassPiece {
   run(): void;
   readonly splits?: readonly SplitPass[] | undefined;
 }
 
-/** Combines pieces into a function that runs them one after the other. */
+/** Runs the pieces in order. */
 export function runPieces(pieces: readonly PassPiece[]): void {
   for (let i = 0; i < pieces.length; i++) pieces[i]!.run();
 }

@@ -1,7 +1,6 @@
-// Reads the chunks of a split ahead of the workers, on whatever thread it is made: reading and
-// checksums are done by Node's own threads. The chunks of a window are read once those of the
-// window before the last are no longer needed. What cannot be read is an error of the call that
-// needs it, not of those before.
+// Reads the chunks of a split ahead of the workers, on the thread that creates the feeder; Node's
+// own threads do the file reads and checksums. A window is read once the window two before it is no
+// longer needed. If a chunk cannot be read, the call that needs it fails, not earlier ones.
 
 import { RunError } from '../base/errors.ts';
 import { afterRunning } from '../base/patience.ts';
@@ -20,32 +19,32 @@ import type { StoredSplit } from '../data/stored/storedSamples.ts';
 
 export interface FeederSource {
   readonly split: ChunkedSplit;
-  /** What errors call the split. */
+  /** Names the split in error messages. */
   readonly name: string;
   readonly stored: StoredSplit & { readonly feed: Feed };
   /** The chunks of a window. */
   chunksOf(window: number): readonly number[];
-  /** The first window that is never needed; Infinity where epochs follow each other. */
+  /** The window to stop at; Infinity for training, which goes on through any number of epochs. */
   readonly endWindow: number;
-  /** Throws a UsageError where a chunk is not what the run needs; `what` names it. */
+  /** Throws a UsageError if a chunk is not what the run needs; `what` names the chunk. */
   check(what: string, chunk: SampleChunk, count: number): void;
-  /** How long a chunk may take to be read. */
+  /** The time limit for reading a chunk. */
   readonly patienceMs: number;
 }
 
-/** Windows beyond all numbers. */
+/** Greater than the number of any window. */
 const NEVER = 2 ** 31 - 1;
-/** How many chunks are read at a time. */
+/** Chunks read concurrently. */
 const AT_ONCE = 2;
 /** How long to wait for news from workers before looking again. */
 const LOOK_MS = 1000;
 
-/** Reads a split ahead. */
+/** Reads a split ahead of the workers. */
 export class Feeder {
-  /** Why the window that comes next could not be read. */
+  /** Why the next window could not be read. */
   failure: Error | undefined;
   private readonly source: FeederSource;
-  /** Windows below this one have been read, those from `held` on are still in memory. */
+  /** Windows below this one have been read; those from `held` on are still in memory. */
   private read = 0;
   private held = 0;
   private reading: AbortController | undefined;
@@ -54,8 +53,8 @@ export class Feeder {
     this.source = source;
   }
 
-  /** Makes sure that windows from this one on are in memory or come. To be called while no worker
-   * reads, of which there are `workers`. */
+  /** Ensures that windows from this one on are in memory or being read. Call it while none of the
+   * `workers` workers is reading. */
   begin(window: number, workers: number): void {
     const { words } = this.source.stored.feed;
     const isGoingOn = this.reading !== undefined && this.failure === undefined;
@@ -81,7 +80,7 @@ export class Feeder {
     });
   }
 
-  /** Reads no more. */
+  /** Stops reading. */
   close(): void {
     this.reading?.abort();
     this.reading = undefined;
@@ -113,8 +112,8 @@ export class Feeder {
     }
   }
 
-  /** Waits until workers have come so far that the place of a window is free; false where it is
-   * not to be read any more. */
+  /** Waits until the workers have advanced far enough for a window's slots to be free. Returns
+   * false if reading has stopped. */
   private async hasRoom(window: number, signal: AbortSignal): Promise<boolean> {
     const { words } = this.source.stored.feed;
     for (;;) {
@@ -125,7 +124,7 @@ export class Feeder {
         needed = Math.min(needed, Atomics.load(words, neededWord(rank)));
       }
       if (window - needed < WINDOWS_HELD) return true;
-      // It does not keep the process alive.
+      // This wait does not keep the process alive.
       await Atomics.waitAsync(words, NEEDS_WORD, news, LOOK_MS).value;
     }
   }
@@ -144,7 +143,7 @@ export class Feeder {
     stored.slotOf[index] = slot;
   }
 
-  /** Throws a RunError where reading takes too long. */
+  /** Throws a RunError if reading takes too long. */
   private inTime<T>(what: string, reading: Promise<T>): Promise<T> {
     const { patienceMs } = this.source;
     return new Promise((resolve, reject) => {
@@ -155,7 +154,7 @@ export class Feeder {
     });
   }
 
-  /** Stores a word and wakes those that wait for news. */
+  /** Stores a word and wakes the threads that wait for news. */
   private tell(word: number, value: number): void {
     const { words } = this.source.stored.feed;
     Atomics.store(words, word, value);

@@ -1,6 +1,6 @@
-// What a feeder reads of a split: the chunks of each window, in the order of training or in that of
-// the samples, and what the run needs them to be. All of it but the split itself is plain data, so
-// that a feeder may be in any thread.
+// What a feeder reads from a split: the chunks of each window, in training order or in sample
+// order, and the checks that they must pass. Everything but the split itself is plain data, so that
+// a feeder can run on any thread.
 
 import { UsageError } from '../base/errors.ts';
 import type { ChunkedSplit } from '../data/chunked/chunkedDataset.ts';
@@ -12,23 +12,24 @@ import type { RunConfig } from '../plan/config.ts';
 import { checkSplitTargets } from '../plan/lossFit.ts';
 import type { FeederSource } from './feeder.ts';
 
-/** What a feeder is made of, besides the split that it reads. */
+/** What a feeder needs besides the split that it reads. */
 export interface FeederPlan {
-  /** What errors call the split. */
+  /** Names the split in error messages. */
   readonly name: string;
   readonly data: DataFields;
   readonly stored: StoredSplit;
-  /** Epoch after epoch, each shuffled; or once, as the samples come. */
+  /** `shuffled`: every epoch in training order; `inOrder`: all samples once, in order. */
   readonly order: 'shuffled' | 'inOrder';
   readonly run: Pick<RunConfig, 'seed' | 'shuffle' | 'timeoutMs'>;
-  /** That the targets are for. */
+  /** The losses that the targets have to fit. */
   readonly losses: readonly LossSpec[];
 }
 
-/** A chunk may take this share of what workers wait for: the error that names it comes first. */
+/** A chunk may take this share of the workers' timeout, so that the error that names the chunk
+ * comes before theirs. */
 const PATIENCE_SHARE = 0.5;
 
-/** Binds a plan to the split that is read. */
+/** Binds a plan to its split. */
 export function feederSource(plan: FeederPlan, split: ChunkedSplit): FeederSource {
   const { name, stored, run } = plan;
   return {
@@ -53,7 +54,7 @@ export function feederSource(plan: FeederPlan, split: ChunkedSplit): FeederSourc
 
 type Windows = Pick<FeederSource, 'endWindow' | 'chunksOf'>;
 
-/** The windows of epoch after epoch. */
+/** The windows of all epochs, in training order. */
 function shuffledWindows({ stored, run }: FeederPlan, { inOrder }: ChunkedSplit): Windows {
   const { count: countSamples, chunkSamples, feed } = stored;
   const { countWindows, windowSamples } = feed!;
@@ -75,7 +76,7 @@ function shuffledWindows({ stored, run }: FeederPlan, { inOrder }: ChunkedSplit)
   };
 }
 
-/** The windows of a split, once. */
+/** The windows of one pass over a split, in order. */
 function orderedWindows({ stored }: FeederPlan): Windows {
   const { count, chunkSamples, feed } = stored;
   const chunks = feed!.windowSamples / chunkSamples;

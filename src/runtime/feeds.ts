@@ -1,6 +1,5 @@
-// What reads the samples of a run that are read in chunks: a feeder for the training steps, and one
-// for the evaluations of each split. Which thread they are on is decided in reading.ts. Of data in
-// memory there is nothing to read.
+// The feeders that read a run's chunked samples: one for training steps, and one for evaluations of
+// each split. reading.ts decides which thread they run on. Data in memory needs no feeder.
 
 import {
   type ChunkedDataset,
@@ -23,24 +22,25 @@ import { openReading, type Reader, type Reading, type ReadSplit } from './readin
 import type { Team } from './team.ts';
 import type { TrainApi } from './trainWorker.ts';
 
-/** Reading the samples of a run. Workers are asked once the promise of `train` or `evaluate`, which
- * says what they will need, is fulfilled ({@link whenBegun}). */
+/** Reads the samples of a run. `train` and `evaluate` announce what the workers will need; call the
+ * workers once the promise is fulfilled ({@link whenBegun}). */
 export interface Feeds {
-  /** Training steps from this one on. */
+  /** Reads for training steps from this one on. */
   train(plan: RunPlan, step: number): Promise<void>;
-  /** Samples of a split, in their order, from this one on. */
+  /** Reads the samples of a split in order, from this one on. */
   evaluate(plan: RunPlan, split: SplitName, sample: number): Promise<void>;
   /** Whether a split is read in chunks. */
   isRead(split: SplitName): boolean;
-  /** The first chunk of a split that is read in chunks, apart from all that workers need. */
+  /** Reads the first chunk of a chunked split, independently of what the workers need. */
   firstChunk(split: 'train' | 'test'): Promise<SampleChunk | undefined>;
-  /** The team, whose calls throw why samples could not be read, and which ends with the feeds. */
+  /** Wraps the team: its calls throw the reason why samples could not be read, and closing it
+   * closes the feeds. */
   feeding(team: Team): Team;
-  /** Reads no more. */
+  /** Stops reading. */
   close(): Promise<void>;
 }
 
-/** Data in memory: nothing is read, and the data that was given is not kept. */
+/** For data in memory: nothing is read, and the given data is not retained. */
 const NO_FEEDS: Feeds = {
   train: async () => {},
   evaluate: async () => {},
@@ -50,12 +50,12 @@ const NO_FEEDS: Feeds = {
   close: async () => {},
 };
 
-/** Binds the feeders of data. */
+/** Creates the feeders for data. */
 export function bindFeeds(data: TrainingData, samples: StoredSamples, config: RunConfig): Feeds {
   return isChunked(data) ? bindChunkFeeds(data, samples, config) : NO_FEEDS;
 }
 
-/** Asks workers for something once what they need of the data has begun to be read. */
+/** Delays a call to the workers until reading the data it needs has begun. */
 export function whenBegun<T>(begin: () => Promise<void>, use: Use<TrainApi, T>): Use<TrainApi, T> {
   let begun: Promise<void> | undefined;
   return async (api, rank) => {
@@ -117,7 +117,7 @@ async function firstOf(split: ChunkedSplit): Promise<SampleChunk> {
   }
 }
 
-/** What is said of the data, without what else a program has put into it. */
+/** The fields of the data, without any that the program added. */
 function fieldsOf({ name, inputShape, inputType, task, mean, std }: DataFields): DataFields {
   return { name, inputShape, inputType, task, mean, std };
 }

@@ -1,7 +1,7 @@
-// Which thread reads the splits of a run ahead of its workers. Functions of a program are called on
-// the main thread, where they live. Packed sets are read by a thread of their own, so that training
-// goes on while the main thread is busy. If that thread ends unasked, what it has read counts as
-// lost, and the call that needs it throws.
+// Decides which thread reads a run's splits ahead of its workers. A program's read functions run on
+// the main thread. Packed sets are read on a separate thread, so that training continues while the
+// main thread is busy. If that thread ends unexpectedly, everything it has read counts as lost, and
+// the call that needs it throws.
 
 import { RunError } from '../base/errors.ts';
 import { ownFile } from '../base/ownFile.ts';
@@ -23,23 +23,23 @@ export interface ReadSplit {
   readonly plan: FeederPlan;
 }
 
-/** Reads one split ahead. */
+/** Reads one split ahead of the workers. */
 export interface Reader {
-  /** Makes sure that windows from this one on are in memory or come. To be called while no worker
-   * reads, of which there are `workers`, and to be awaited before one does. */
+  /** Ensures that windows from this one on are in memory or being read. Call it while none of the
+   * `workers` workers is reading, and await it before one starts. */
   begin(window: number, workers: number): Promise<void>;
-  /** Why the window that comes next could not be read. */
+  /** Why the next window could not be read. */
   failure(): Promise<Error | undefined>;
 }
 
 export interface Reading {
-  /** Of each split, in their order. */
+  /** One per split, in the same order. */
   readonly readers: readonly Reader[];
-  /** Reads no more. */
+  /** Stops reading. */
   close(): Promise<void>;
 }
 
-/** Begins to read splits, where there are files in a new thread. */
+/** Creates the readers of splits, and starts a thread for those in files. */
 export function openReading(
   splits: readonly ReadSplit[],
   { timeoutMs }: Pick<RunConfig, 'timeoutMs'>,

@@ -1,5 +1,5 @@
-// The thread that reads packed sets for a run: its feeders read ahead by themselves and share all
-// with the workers by memory; main tells them where to begin.
+// The thread that reads packed sets for a run. The main thread tells its feeders where to begin;
+// they read ahead on their own and communicate with the workers through shared memory.
 
 import { type PackedOrigin, packedSplit } from '../data/images/packedSplit.ts';
 import { type GangTask, serveControl } from './control.ts';
@@ -18,15 +18,15 @@ export interface ReadData {
   readonly feeders: readonly ThreadFeeder[];
 }
 
-/** What the thread offers, for each of its feeders by number. */
+/** The thread's API. Feeders are identified by index. */
 export interface ReadingApi {
-  /** As {@link Feeder.begin}. */
+  /** See {@link Feeder.begin}. */
   begin(feeder: number, window: number, workers: number): void;
-  /** As {@link Feeder.failure}. */
+  /** See {@link Feeder.failure}. */
   failure(feeder: number): PackedError | undefined;
 }
 
-/** The whole life of the thread. */
+/** Runs the thread from start to end. */
 export function serveReading(task: GangTask<ReadData>): Promise<number> {
   return serveControl<ReadData, ReadingApi>(task, ({ data }) => {
     const feeders = data.feeders.map(({ origin, plan }) => {

@@ -1,6 +1,6 @@
-// The passes of a worker's micro-batches over the model, segment by segment (nn/graph/schedule.ts):
-// one micro-batch after the other copies in what it has parked outside of the arena, runs its
-// stages and copies out what later segments need; then all meet. Nothing is allocated in a step.
+// Runs a worker's micro-batches through the model, segment by segment (nn/graph/schedule.ts). Each
+// micro-batch in order copies its parked blocks into the arena, runs its stages and copies out
+// what later segments need; then all of them meet. A step does not allocate.
 
 import { InvariantError } from '../base/errors.ts';
 import type { Move } from '../nn/graph/parking.ts';
@@ -11,42 +11,42 @@ import type { WorkerPlan } from '../plan/workerPlan.ts';
 import type { Member } from '../sync/group.ts';
 import type { MicroBatch } from './microBatch.ts';
 
-/** What is to be done on the way back. */
+/** Called during backward. */
 export interface BackwardWatch {
-  /** Before the backward of the operation with this place in the program. */
+  /** Runs before the backward of the operation at this place in the program. */
   before(place: number): void;
   after(place: number): void;
 }
 
-/** What runs at certain points of forward. `m` is the number of the micro-batch. */
+/** Hooks into forward. `m` is the index of the micro-batch. */
 export interface ForwardHooks {
-  /** Loads the samples; nothing else does. */
+  /** Loads the samples. */
   load(m: number): void;
-  /** Before the forward of the operation with this place in the program, and after it. */
+  /** Run before and after the forward of the operation at this place in the program. */
   beforeForward?(place: number, m: number): void;
   afterForward?(place: number, m: number): void;
 }
 
-/** What runs at certain points of a step. */
+/** Hooks into a training step. */
 export interface StepHooks extends ForwardHooks {
-  /** Between forward and backward. */
+  /** Runs between forward and backward. */
   loss(m: number): void;
-  /** After the backward of an operation. */
+  /** Runs after the backward of an operation. */
   afterBackward?(place: number, m: number): void;
-  /** Sees how far the last micro-batch is: with it all are. */
+  /** Follows the last micro-batch; once it has finished an operation, all have. */
   readonly watch?: BackwardWatch | undefined;
 }
 
-/** What runs at certain points of forward alone. */
+/** Hooks into a forward pass without backward. */
 export interface InferHooks extends ForwardHooks {
-  /** When the outputs are there, until the next micro-batch is loaded. */
+  /** Runs when the outputs are ready. They are valid until the next micro-batch is loaded. */
   done(m: number): void;
 }
 
 export interface Passes {
-  /** A step of training, up to the gradients. */
+  /** Runs a training step up to the gradients. */
   runStep(hooks: StepHooks): void;
-  /** Forward alone. */
+  /** Runs forward only. */
   runForward(hooks: InferHooks): void;
 }
 
@@ -68,15 +68,15 @@ interface Turn {
   readonly stages: readonly BoundStage[];
   readonly ins: readonly BoundMove[];
   readonly outs: readonly BoundMove[];
-  /** What forward alone copies. */
+  /** What a forward pass without backward copies. */
   readonly inferIns: readonly BoundMove[];
   readonly inferOuts: readonly BoundMove[];
 }
 
 interface Segment {
-  /** Of each micro-batch. */
+  /** One per micro-batch. */
   readonly turns: readonly Turn[];
-  /** Once all are through; nothing after the last segment. */
+  /** Runs once all micro-batches have finished the segment; a no-op after the last segment. */
   meet(): void;
 }
 
@@ -210,7 +210,7 @@ function bindStage({ program }: MicroBatch, stage: Stage): BoundStage {
   return { ...stage, run, isFirst: part === 0, isLast: part === parts.length - 1 };
 }
 
-/** What follows the last stage of a segment, alike for all micro-batches. */
+/** The meeting after the last stage of a segment, which is the same for all micro-batches. */
 function bindMeeting({ program }: MicroBatch, stages: readonly Stage[]): () => void {
   const { pass, place, part } = stages.at(-1)!;
   if (pass === 'loss') return () => {};

@@ -1,5 +1,5 @@
-// Takes a command line apart and checks it against the table of commands, without running anything.
-// Parsing is cac's; what is unknown is an error that proposes the nearest flag.
+// Parses a command line with cac and checks it against the table of commands, without running it.
+// An unknown flag is an error that suggests the nearest known one.
 
 import { cac } from 'cac';
 import { UsageError } from '../../base/errors.ts';
@@ -14,17 +14,17 @@ const valueFlags = commands.flatMap(({ groups }) =>
   flagsOf(groups).flatMap(({ name, kind }) => (kind === 'switch' ? [] : [`--${name}`])),
 );
 
-/** A command line, taken apart. */
+/** A parsed command line. */
 export interface CommandLine {
   readonly command: CommandText | undefined;
   readonly args: readonly string[];
   readonly options: RawFlags;
-  /** All words as the parser had them. */
+  /** All words as the parser received them. */
   readonly words: readonly string[];
 }
 
-/** Takes the words of a process apart: node, program, command, arguments and flags. Throws where a
- * flag has no value that needs one. */
+/** Parses the words of a process: node, program, command, arguments and flags. Throws if a flag
+ * lacks a required value. */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const words = markValues(argv, valueFlags);
   const cli = cac('syncbn');
@@ -39,14 +39,15 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   return { command, args: [...args, ...rest], options: withoutNegation(raw), words };
 }
 
-/** The flags of a command line, if the command has all of them and takes so many arguments. */
+/** Returns the flags of a command line. Throws if the command does not have one of them or takes
+ * fewer arguments. */
 export function checkedFlags(command: CommandText, line: CommandLine): Flags {
   checkKnown(command, line.words);
   checkArguments(command, line.args);
   return new Flags(unmarkValues(line.options));
 }
 
-/** Refuses flags that the command does not have, with the nearest that it has. */
+/** Rejects flags that the command does not have, and suggests the nearest one. */
 function checkKnown(command: CommandText, words: readonly string[]): void {
   const known = flagsOf(command.groups).map(({ name }) => name.replace(/^no-/, ''));
   for (const word of words.slice(2)) {
@@ -73,9 +74,9 @@ function checkArguments(command: CommandText, args: readonly string[]): void {
   });
 }
 
-/** The parsed flags without what the parser adds of its own. */
+/** The parsed flags without those that the parser adds. */
 function withoutNegation({ normDecay, wide, ...rest }: RawFlags): RawFlags {
-  // A flag `--no-x` makes the parser set x to true where it is not given.
+  // For a flag `--no-x`, the parser sets x to true if the flag is not given.
   return {
     ...rest,
     ...(normDecay === false && { noNormDecay: true }),

@@ -1,5 +1,5 @@
-// The flags of a run that its checkpoints note, since nothing else in them says which data, model
-// and norms were asked for. They decide nothing when a run is resumed; syncbn inspect prints them.
+// The flags of a run that its checkpoints record, because nothing else in them says which data,
+// model and norms were requested. A resume does not use them; syncbn inspect prints them.
 
 import type { CheckpointNote } from '../../checkpoint/checkpoint.ts';
 import type { Flags } from './flags.ts';
@@ -7,7 +7,7 @@ import type { ValueKind } from './flagText.ts';
 import { DEFAULTS } from './settings.ts';
 import type { StartingPoint } from './startingPoint.ts';
 
-/** What is noted, by the kind of its values; lists are kept as they were typed. */
+/** The recorded flags and the kinds of their values. Lists are kept as typed. */
 export const NOTED_FLAGS: Readonly<Record<string, ValueKind>> = {
   data: 'text',
   layout: 'text',
@@ -43,8 +43,8 @@ export const NOTED_FLAGS: Readonly<Record<string, ValueKind>> = {
 
 const NORM_FLAGS: readonly string[] = ['norm', 'norm-kinds', 'group-size', 'num-groups'];
 
-/** What the checkpoints of a run note. A resumed run keeps what its checkpoint noted, except for
- * what is given anew. */
+/** The flags that a run's checkpoints record. A resumed run keeps those of its checkpoint, except
+ * where new values are given. */
 export function notedFlags(flags: Flags, { resumed, isRestart }: StartingPoint): CheckpointNote {
   const before = Object.entries(notedIn(resumed?.saved.note)).filter(
     ([name]) => !(flags.has('norm') && NORM_FLAGS.includes(name)),
@@ -69,19 +69,19 @@ function noted(flags: Flags, name: string, kind: ValueKind): string | number | b
   return kind === 'whole' || kind === 'number' ? Number(text) : text;
 }
 
-/** The flags in what a checkpoint notes; a program may have noted anything. */
+/** The flags in a checkpoint's note, which a program may have filled with anything. */
 export function notedIn(note: CheckpointNote = {}): CheckpointNote {
   return Object.fromEntries(
     Object.entries(note).filter(([name]) => Object.hasOwn(NOTED_FLAGS, name)),
   );
 }
 
-/** A model from a file says itself how it is normalized. */
+/** Whether the model comes from a file, which then defines its normalization. */
 export function isFromFile(flags: Flags): boolean {
   return /\.(json|onnx)$/i.test(flags.text('model') ?? '');
 }
 
-/** What to call the model. */
+/** The model's name. */
 export function modelName(flags: Flags, { resumed, isRestart }: StartingPoint): string {
   const given = flags.text('model');
   if (given !== undefined) return given;

@@ -1,5 +1,5 @@
-// Checks of data before a run takes it: in memory as a whole, in chunks as far as it can be known
-// before they are read.
+// Checks data before a run uses it. Data in memory is checked completely; for chunked data, only
+// what is known before the chunks are read.
 
 import * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
@@ -34,7 +34,7 @@ const chunkedFields = z.looseObject({
   contentHash: text.exactOptional(),
 });
 
-/** Gives the data back when it is whole, as far as that can be known before it is read. Throws a
+/** Returns the data if it is valid, as far as can be checked before it is read. Otherwise throws a
  * {@link UsageError}. */
 export function checkTrainingData(data: TrainingData): TrainingData {
   if (!isObject(data) || !isChunked(data)) return checkDataset(data as Dataset);

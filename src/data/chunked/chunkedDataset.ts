@@ -1,5 +1,5 @@
-// Data that is read in chunks, from files or by a program, since it is larger than memory. What is
-// known of it beforehand is that of a dataset; samples are checked when they are read.
+// Data larger than memory, which is read in chunks from files or by a program. It has the fields of
+// a dataset, known in advance; samples are checked when they are read.
 
 import { UsageError } from '../../base/errors.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -7,68 +7,68 @@ import type { Dataset, Split } from '../dataset.ts';
 import { targetSize } from '../task.ts';
 import { countChunks, type ShuffleWindow } from './windows.ts';
 
-/** The samples of a chunk, one after the other, as a {@link Split} has them. */
+/** The samples of a chunk, laid out as in a {@link Split}. */
 export interface SampleChunk {
-  /** Samples one after the other, channels last: bytes or float32, as `inputType` says. */
+  /** Consecutive samples, channels last: bytes or float32, depending on `inputType`. */
   readonly inputs: Uint8Array | Float32Array;
-  /** Classes (int32) or numbers (float32), as `task` says. */
+  /** Classes (int32) or numbers (float32), depending on `task`. */
   readonly targets: Int32Array | Float32Array;
-  /** Where samples have weights. */
+  /** Sample weights, if the split is weighted. */
   readonly weights?: Float32Array;
 }
 
-/** A split in chunks. */
+/** A split that is read in chunks. */
 export interface ChunkedSplit {
-  /** Samples in all chunks. */
+  /** Total samples. */
   readonly count: number;
-  /** Samples of each chunk; the last one has those that are left. */
+  /** Samples per chunk; the last chunk has the remainder. */
   readonly chunkSamples: number;
   /** Whether chunks have weights; default false. */
   readonly isWeighted?: boolean;
-  /** Whether a pass over the samples asks for chunks in their order, from whichever one it begins
-   * with. Training then shuffles samples within windows alone; default false. */
+  /** Whether chunks must be requested in ascending order; a pass may start at any chunk. Training
+   * then shuffles samples only within windows. Default false. */
   readonly inOrder?: boolean;
-  /** Reads chunk `index`, counted from 0: the same values whenever it is asked for. The trainer
-   * copies them; it asks for the next chunk while it takes this one, so two are in use at a time. A
-   * rejection ends the call of the trainer that needs the chunk. `signal` is aborted when the chunk
-   * is no longer needed. */
+  /** Reads chunk `index`, counted from 0, and returns the same values on every call. The trainer
+   * copies them. It requests the next chunk while it copies this one, so two are in use at a time.
+   * If the promise rejects, so does the trainer's call that needs the chunk. `signal` is aborted
+   * when the chunk is no longer needed. */
   read(index: number, signal: AbortSignal): Promise<SampleChunk>;
-  /** What errors call a chunk; default: its index, split and data. */
+  /** Names a chunk in error messages; default: its index, split and data. */
   nameOf?(index: number): string;
 }
 
-/** A dataset whose training samples, and maybe test samples, are read while a run needs them. */
+/** A dataset whose training samples, and optionally test samples, are read as a run needs them. */
 export interface ChunkedDataset extends Omit<Dataset, 'train' | 'test'> {
   /** The training samples. */
   readonly train: ChunkedSplit;
   /** May be empty (count 0). */
   readonly test: Split | ChunkedSplit;
-  /** How many training samples are shuffled among each other, at least a global batch; rounded up
-   * to whole chunks. The process holds twice as many, those that are used and those that come
-   * next. Default: what 128 MB hold. All samples, which stay in memory, where there are no more. */
+  /** How many training samples are shuffled together, at least a global batch; rounded up to whole
+   * chunks. The process holds two windows, the current one and the next. Default: as many samples
+   * as fit in 128 MB. If the window covers all samples, they stay in memory. */
   readonly window?: number;
-  /** Tells the content from others; a checkpoint keeps it, and a resume compares it. Default: the
-   * fields of the dataset, without its samples. */
+  /** Identifies the content. Checkpoints store it, and a resume compares it. Default: derived from
+   * the dataset's fields, without its samples. */
   readonly contentHash?: string;
 }
 
 /** What a trainer trains on. */
 export type TrainingData = Dataset | ChunkedDataset;
 
-/** Bytes of the window where none is asked for. */
+/** Bytes in the default window. */
 export const WINDOW_BYTES = 128e6;
 
 export function isChunked(data: TrainingData): data is ChunkedDataset {
   return isChunkedSplit(data.train);
 }
 
-/** Whether a split, of unchecked data, too, is one in chunks. */
+/** Whether a split is read in chunks; also accepts unchecked data. */
 export function isChunkedSplit(split: Split | ChunkedSplit): split is ChunkedSplit {
   return typeof split === 'object' && split !== null && 'read' in split;
 }
 
-/** The window of a run; undefined where all samples are shuffled among each other. Throws a
- * {@link UsageError} where it has no room for a global batch. */
+/** The window of a run, or undefined if all samples are shuffled together. Throws a
+ * {@link UsageError} if a global batch does not fit. */
 export function shuffleWindowOf(
   { name, train, window, ...data }: ChunkedDataset,
   globalBatch: number,
@@ -81,7 +81,7 @@ export function shuffleWindowOf(
   return { chunkSamples, chunks, ...(inOrder && { inOrder }) };
 }
 
-/** Throws a {@link UsageError} where a window has no room for a global batch. */
+/** Throws a {@link UsageError} if a global batch does not fit in the window. */
 export function checkWindow(
   what: string,
   { chunkSamples, chunks }: ShuffleWindow,
@@ -92,7 +92,7 @@ export function checkWindow(
   throw new UsageError({ what, given, allowed: `at least a global batch, ${globalBatch} samples` });
 }
 
-/** Bytes of so many samples with targets and weights. */
+/** The size of `count` samples with targets and weights. */
 export function chunkBytes(
   { inputShape, inputType, task }: Pick<Dataset, 'inputShape' | 'inputType' | 'task'>,
   { count, isWeighted = false }: Pick<ChunkedSplit, 'count' | 'isWeighted'>,
@@ -101,7 +101,7 @@ export function chunkBytes(
   return count * (inputs + 4 * targetSize(task) + (isWeighted ? 4 : 0));
 }
 
-/** How many samples a chunk has. */
+/** The number of samples in a chunk. */
 export function samplesIn({ count, chunkSamples }: ChunkedSplit, index: number): number {
   return Math.min(chunkSamples, count - index * chunkSamples);
 }

@@ -1,4 +1,4 @@
-// A split in chunks from something that gives them one after the other, and can begin again.
+// A chunked split from a restartable iterable of chunks.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -8,15 +8,15 @@ import { countChunks } from './windows.ts';
 
 /** The options of {@link fromIterable}. */
 export interface IterableOptions {
-  /** Samples in all chunks. */
+  /** Total samples. */
   readonly count: number;
-  /** Samples of each chunk; the last one has those that are left. */
+  /** Samples per chunk; the last chunk has the remainder. */
   readonly chunkSamples: number;
   /** Whether chunks have weights; default false. */
   readonly isWeighted?: boolean;
-  /** Begins with the first chunk: the same samples each time, in arrays of their own. Called for
-   * each epoch and each evaluation, and where a run is resumed in the midst of one, when the chunks
-   * before are passed over. What it gives is left (`return()`) after the last chunk, or when
+  /** Opens an iterable that starts at the first chunk. Every call yields the same samples, in new
+   * arrays. Called for each epoch and each evaluation. A run resumed within an epoch calls it too,
+   * and skips the earlier chunks. The iterator is closed (`return()`) after the last chunk, or when
    * `signal` is aborted. */
   open(signal: AbortSignal): AsyncIterable<SampleChunk> | Iterable<SampleChunk>;
 }
@@ -28,8 +28,8 @@ const schema = optionsSchema<IterableOptions>()({
   open: callback<IterableOptions['open']>(),
 });
 
-/** A split for the `train` or `test` of a {@link ChunkedDataset} whose chunks come one after the
- * other. Training shuffles within windows of chunks in that order.
+/** Creates a split from an iterable of chunks, for `train` or `test` of a {@link ChunkedDataset}.
+ * Training keeps the chunks in order and shuffles samples within windows.
  *
  * @example
  * const chunk = { inputs: new Float32Array(2), targets: Int32Array.of(0, 1) };
@@ -39,7 +39,7 @@ export function fromIterable(options: IterableOptions): ChunkedSplit {
   const example = 'fromIterable({ count: 1000, chunkSamples: 100, open: () => chunks() })';
   const { open, ...split } = parseOptions('fromIterable', schema, options, { example });
   const total = countChunks(split.count, split.chunkSamples);
-  // Whatever reads has a signal of its own, and goes through the samples by itself.
+  // Each reader has its own signal and its own pass over the samples.
   const passes = new WeakMap<AbortSignal, Pass>();
   return {
     ...split,
@@ -52,7 +52,7 @@ export function fromIterable(options: IterableOptions): ChunkedSplit {
   };
 }
 
-/** Gives a chunk. */
+/** Returns a chunk of one pass over the samples. */
 type Pass = (index: number) => Promise<SampleChunk>;
 
 function beginPass(
@@ -82,14 +82,14 @@ function beginPass(
       return value;
     }
   };
-  // One after the other, since the next chunk is asked for before the last one has come.
+  // Reads are serialized, because the next chunk is requested before the current one has arrived.
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const working = last.then(work);
     last = working.catch(() => {});
     return working;
   };
-  // What goes wrong when it is left is of no use to a reader that has gone.
+  // The reader is gone, so it cannot use an error from closing the iterator.
   signal.addEventListener('abort', () => void inTurn(leave).catch(() => {}), { once: true });
   return (index) => inTurn(() => take(index));
 }

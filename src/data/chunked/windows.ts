@@ -1,17 +1,17 @@
-// The order of an epoch of samples that are read in chunks. Chunks are shuffled, then the samples
-// within each window of them, so that only the chunks of a window have to be in memory. A function
-// of seed and epoch alone, not of which worker reads the chunks.
+// The sample order of an epoch over chunked data. Chunks are shuffled, then samples within each
+// window of chunks, so that only one window's chunks have to be in memory. The order depends only
+// on seed and epoch, not on which worker reads the chunks.
 
 import { Purpose, RandomStream } from '../../base/random.ts';
 import { identityOrder, shufflePart } from '../loading/sampler.ts';
 
-/** The samples that are shuffled among each other: those of so many chunks. */
+/** A window of chunks, the samples of which are shuffled together. */
 export interface ShuffleWindow {
-  /** Samples of each chunk but the last one of the data, which may have fewer. */
+  /** Samples per chunk; the last chunk of the data may have fewer. */
   readonly chunkSamples: number;
-  /** Chunks whose samples are shuffled among each other. */
+  /** Chunks per window. */
   readonly chunks: number;
-  /** Whether windows are of chunks as they come, which are not shuffled; default false. */
+  /** Whether chunks keep their order and are not shuffled; default false. */
   readonly inOrder?: boolean;
 }
 
@@ -20,24 +20,24 @@ export interface OrderRequest {
   readonly chunkSamples: number;
   readonly seed: number;
   readonly epoch: number;
-  /** False for chunks and samples as they come. */
+  /** If false, chunks and samples keep their order. */
   readonly shuffle: boolean;
-  /** As {@link ShuffleWindow.inOrder}. */
+  /** See {@link ShuffleWindow.inOrder}. */
   readonly inOrder?: boolean | undefined;
 }
 
-/** How many chunks so many samples are. */
+/** The number of chunks that hold `countSamples` samples. */
 export function countChunks(countSamples: number, chunkSamples: number): number {
   return Math.ceil(countSamples / chunkSamples);
 }
 
-/** The chunks in the order of an epoch. One that is not full comes last in each, so that all
- * windows but the last have the same size. */
+/** The order of an epoch's chunks. A partial chunk always comes last, so that all windows but the
+ * last have the same size. */
 export function chunkOrder(request: OrderRequest): Int32Array {
   return shuffledChunks(request, randomOf(request));
 }
 
-/** Writes the order of an epoch by windows. */
+/** Writes the sample order of an epoch, shuffled within windows. */
 export function windowedOrder(
   order: Int32Array,
   request: Pick<OrderRequest, 'seed' | 'epoch' | 'shuffle'>,

@@ -1,5 +1,6 @@
-// The samples of a packed set, read chunk by chunk: any chunk by its place in the npy files, with
-// its checksum in set.json. The origin of a split is plain data, so any thread can read it.
+// Reads the samples of a packed set in chunks, in any order, from their offsets in the npy files.
+// Each chunk is verified with its checksum in set.json. A split's origin is plain data, so that any
+// thread can read it.
 
 import { webcrypto } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -14,24 +15,24 @@ import { parseNpyHeader } from '../npy/npy-header.ts';
 import { rows } from '../rows.ts';
 import { NPY, SET_FILE, type SetContent } from './setContent.ts';
 
-/** A set and where it is. */
+/** A set and its folder. */
 export interface SetFolder {
   readonly dir: string;
   readonly set: SetContent;
 }
 
-/** Reads parts of the files of a split. */
+/** Reads chunks from a split's files. */
 export interface SplitReader {
   inputs(chunk: number): Promise<Uint8Array>;
-  /** Classes as they are, masks as bytes. */
+  /** Classes as int32, masks as bytes. */
   targets(chunk: number): Promise<Uint8Array | Int32Array>;
 }
 
-/** Where the samples of a split are. */
+/** Where a split's samples come from. */
 export interface PackedOrigin {
   readonly folder: SetFolder;
   readonly split: 'train' | 'test';
-  /** How many of them there are to be; absent for all ({@link limitChunks}). */
+  /** Number of samples to use ({@link limitChunks}); default all. */
   readonly limit?: number;
 }
 
@@ -39,12 +40,12 @@ const HEADER_BYTES = 4096;
 
 const origins = new WeakMap<ChunkedSplit, PackedOrigin>();
 
-/** Where a split that {@link packedSplit} has made is from; undefined for any other. */
+/** The origin of a split made by {@link packedSplit}; undefined for any other split. */
 export function packedOrigin(split: ChunkedSplit): PackedOrigin | undefined {
   return origins.get(split);
 }
 
-/** A split that is read from its files. */
+/** Creates a split that is read from a packed set's files. */
 export function packedSplit(origin: PackedOrigin): ChunkedSplit {
   const { limit } = origin;
   const whole = wholeSplit(origin);
@@ -87,7 +88,7 @@ function limitedSplit(whole: ChunkedSplit, limit: number): ChunkedSplit {
   };
 }
 
-/** Targets as a run takes them. */
+/** Converts targets to the int32 values that a run uses. */
 export function readTargets(
   { targetShape }: Pick<SetContent, 'targetShape'>,
   values: Uint8Array | Int32Array,
@@ -96,8 +97,8 @@ export function readTargets(
   return targetShape.length === 0 ? Int32Array.from(values) : byteMasks(values);
 }
 
-/** Binds the files of a split. Throws a {@link UsageError} where they are not what set.json
- * says. */
+/** Creates a reader of a split's files. Throws a {@link UsageError} if they do not match
+ * set.json. */
 export async function splitReader(
   { dir, set }: SetFolder,
   split: 'train' | 'test',
@@ -126,7 +127,7 @@ export async function splitReader(
   };
 }
 
-/** Where the values of an array lie. */
+/** Where an array's values are in its file. */
 interface ValuesPlace {
   readonly path: string;
   readonly offset: number;
@@ -153,7 +154,7 @@ async function findValues(
   });
 }
 
-/** Returns what reads a chunk of an array and checks it. */
+/** Returns a function that reads a chunk of an array and verifies its checksum. */
 function bindParts(
   { path, offset, rowBytes }: ValuesPlace,
   of: {
@@ -169,7 +170,7 @@ function bindParts(
       const first = chunk * chunkSamples;
       const length = Math.min(chunkSamples, count - first) * rowBytes;
       const bytes = await readFully(file, offset + first * rowBytes, length);
-      // On a thread of Node's own.
+      // Runs on one of Node's own threads.
       const digest = await webcrypto.subtle.digest('SHA-256', bytes);
       if (Buffer.from(digest).toString('hex') === checksums[chunk]) return bytes;
       throw changed(what);
@@ -182,13 +183,13 @@ function changed(what: string): UsageError {
   return new UsageError({ what, problem, hint: 'packing the images again' });
 }
 
-/** So many bytes, fewer where the file ends before. */
+/** Reads `length` bytes, or fewer if the file ends first. */
 async function readFully(
   file: FileHandle,
   position: number,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // All of it is overwritten.
+  // Unsafe is fine: only bytes that were read are returned.
   const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
   let done = 0;
   while (done < length) {

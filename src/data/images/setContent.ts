@@ -1,28 +1,28 @@
-// What code that reads the chunks of a packed set knows of it: the names of its files, and what
-// set.json says of them.
+// The parts of a packed set that code needs to read its chunks: file names and the content of
+// set.json.
 
-/** Says what the set is. */
+/** The file that describes the set. */
 export const SET_FILE = 'set.json';
-/** Ends the names of the arrays. */
+/** The extension of array files. */
 export const NPY = '.npy';
 
-/** What set.json says of a set whose chunks can be read. */
+/** The content of set.json for a set that can be read in chunks. */
 export interface SetContent {
   readonly name: string;
   readonly classes: number;
-  /** None of masks. */
+  /** Empty for masks. */
   readonly classNames: readonly string[];
-  /** Samples of a chunk. */
+  /** Samples per chunk. */
   readonly chunkSamples: number;
   readonly inputShape: readonly number[];
-  /** Of masks; of classes empty. */
+  /** The shape of a mask; empty for classes. */
   readonly targetShape: readonly number[];
   readonly counts: { readonly train: number; readonly test: number };
-  /** Statistics of training, as those of a dataset. */
+  /** Statistics of the training samples, as in a dataset. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** That of the same data in memory. */
+  /** Equals the hash of the same data in memory. */
   readonly contentHash: string;
-  /** The checksum of each chunk, by the file. */
+  /** The checksums of each file's chunks. */
   readonly files: Readonly<Record<string, readonly string[]>>;
 }

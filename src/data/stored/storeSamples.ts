@@ -1,6 +1,5 @@
-// From a dataset to the memory that all threads share. Arrays that lie in shared memory already are
-// taken as they are; of all others there is one copy. Of data that is read in chunks there is room
-// for the chunks of two windows.
+// Puts a dataset into memory that all threads share. Arrays that are already in shared memory are
+// used in place; all others are copied once. Chunked data gets room for the chunks of two windows.
 
 import { sizeOf } from '../../base/shape.ts';
 import {
@@ -17,21 +16,21 @@ import { targetSize } from '../task.ts';
 import { createFeedWords, WINDOWS_HELD } from './feed.ts';
 import type { StoredChunk, StoredSamples, StoredSplit } from './storedSamples.ts';
 
-/** What of a run says which training samples are held out for validation. */
+/** The parts of a run that decide how its samples are stored. */
 export interface StoringRun {
   readonly data: { readonly countValidation?: number };
   readonly seed: number;
   readonly globalBatch: number;
   readonly workers: number;
-  /** Of data in chunks; absent where all training samples are shuffled among each other. */
+  /** For chunked data; absent if all training samples are shuffled together. */
   readonly window?: ShuffleWindow;
 }
 
-/** Samples in shared memory, of which the inputs, most of them, are still to be copied: nothing
+/** Samples in shared memory, before the inputs are copied. Inputs are most of the data, and nothing
  * reads them before the first step. */
 export interface BegunStore {
   readonly samples: StoredSamples;
-  /** Copies the inputs. To be called once. */
+  /** Copies the inputs. Call it once. */
   fillInputs(): void;
 }
 
@@ -44,7 +43,7 @@ export function storeSamples(dataset: TrainingData, run: StoringRun): StoredSamp
   return samples;
 }
 
-/** Reserves memory for a dataset and copies all but the inputs. Chunks are read later. */
+/** Reserves memory for a dataset and copies everything but the inputs. Chunks are read later. */
 export function beginStoring(data: TrainingData, run: StoringRun): BegunStore {
   if (isChunked(data)) return beginChunked(data, run);
   const { countValidation = 0 } = run.data;
@@ -95,8 +94,9 @@ function beginSplit(split: Split): BegunSplit {
   return { stored: { count: split.count, chunkSamples, slots: [slot], slotOf }, fill: inputs.fill };
 }
 
-/** Room for the windows that are held of a split, each of so many chunks; for all of it by default
- * and where it has no more. The system gives pages only when they are written. */
+/** Reserves room for the windows of a split that are held in memory, each with `chunks` chunks. By
+ * default, and if a window covers the split, reserves room for all of it. The system allocates a
+ * page only when it is written. */
 function reserve(
   { inputShape, inputType, task }: ChunkedDataset,
   { count, chunkSamples, isWeighted = false }: ChunkedSplit,
@@ -136,7 +136,7 @@ function sharedFloats(length: number): Float32Array {
   return new Float32Array(sharedBytes(length * Float32Array.BYTES_PER_ELEMENT));
 }
 
-/** The values themselves where they are shared, else room for them. */
+/** The values themselves if they are in shared memory, else room for a copy. */
 function place<T extends Values>(values: T): { readonly values: T; readonly fill: () => void } {
   if (values.buffer instanceof SharedArrayBuffer) return { values, fill: () => {} };
   const Type = values.constructor as new (buffer: SharedArrayBuffer) => T;
@@ -150,7 +150,7 @@ function shared<T extends Values>(values: T): T {
   return placed.values;
 }
 
-/** Bytes of all memory that samples lie in. */
+/** The size of all memory that holds samples. */
 export function storedBytes({ train, evaluated, domains }: StoredSamples): number {
   const splits = new Set([train, ...Object.values(evaluated)]);
   let sum = domains?.byteLength ?? 0;

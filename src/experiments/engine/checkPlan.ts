@@ -1,5 +1,5 @@
-// Checks all planned runs against the data and the caller's net before the first is done: batches
-// that the data can fill, test samples to measure errors on, shapes, and values for every norm.
+// Checks all planned runs against the data and the caller's net before the first run: whether the
+// data fills a batch and has test samples, and whether shapes and values per norm fit.
 
 import { UsageError } from '../../base/errors.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -8,7 +8,7 @@ import { checkStart, planStart } from '../../runtime/planStart.ts';
 import { checkHasBatchNorm } from './choices.ts';
 import type { Experiment, ExperimentOptions, RunSpec } from './experiment.ts';
 
-/** Throws a {@link UsageError} for the first run that cannot be done. */
+/** Throws a {@link UsageError} for the first run that is not possible. */
 export function checkPlan(
   experiment: Experiment,
   planned: readonly RunSpec[],

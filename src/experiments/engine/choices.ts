@@ -1,6 +1,6 @@
-// What the flags of an experiment choose: its norms, batches, learning rate, epochs and network.
-// Each function gives the caller's choice, or the experiment's own where there is none, and refuses
-// what the experiment cannot use.
+// The choices that an experiment's flags offer: norms, batches, learning rate, epochs and network.
+// Each function returns the caller's choice, or the experiment's default if there is none, and
+// rejects what the experiment cannot use.
 
 import { createHash } from 'node:crypto';
 import { InvariantError, UsageError } from '../../base/errors.ts';
@@ -18,12 +18,12 @@ import {
   type PlainRecord,
 } from './experiment.ts';
 
-/** The norms that experiments compare. `sync` is batch normalization over the whole batch, however
- * many replicas share it; `local` takes each replica's samples alone. */
+/** The norms that experiments compare. `sync` is batch normalization over the global batch of all
+ * replicas; `local` normalizes each replica's samples separately. */
 export const COMPARED_NORMS = ['local', 'sync', 'group', 'layer', 'instance', 'none'] as const;
 export type ComparedNorm = (typeof COMPARED_NORMS)[number];
 
-/** What an experiment takes that trains one net with several norms. */
+/** The choices for an experiment that trains one net with several norms. */
 export const TRAINING_CHOICES = {
   model: true,
   lr: true,
@@ -32,8 +32,7 @@ export const TRAINING_CHOICES = {
   epochs: true,
 } as const;
 
-/** Throws a {@link UsageError} for the first of these choices that makes no sense in the
- * experiment. */
+/** Throws a {@link UsageError} for the first choice that does not apply to the experiment. */
 export function checkChoices(
   { name, choices = {} }: Pick<Experiment, 'name' | 'choices'>,
   given: readonly Choice[],
@@ -50,8 +49,8 @@ export function checkChoices(
   }
 }
 
-/** The norms to compare. Throws a {@link UsageError} for others than `known`, and where one of
- * `needed`, which the others are compared with, is missing. */
+/** The norms to compare. Throws a {@link UsageError} if one is not in `known`, or if one of
+ * `needed`, the baselines of the comparison, is missing. */
 export function normsFrom<T extends string>(
   { norms }: ExperimentOptions,
   of: {
@@ -71,13 +70,13 @@ export function normsFrom<T extends string>(
   throw new UsageError({
     what: '--norms',
     given: norms.join(','),
-    allowed: `a list with ${missing}, which the others are compared with`,
+    allowed: `a list with ${missing}, the baseline of the comparison`,
     hint: `--norms ${[missing, ...norms].join(',')}`,
   });
 }
 
-/** The norms to compare, of all that experiments know. The first of the defaults is what the
- * others are compared with, so it has to be among them. */
+/** The norms to compare, out of {@link COMPARED_NORMS}. The first default is the baseline, so it
+ * must be among them. */
 export function normsAgainst(
   options: ExperimentOptions,
   defaults: readonly [ComparedNorm, ...ComparedNorm[]],
@@ -85,7 +84,7 @@ export function normsAgainst(
   return normsFrom(options, { known: COMPARED_NORMS, defaults, needed: [defaults[0]] });
 }
 
-/** The samples of each replica, the largest first. */
+/** The per-replica batch sizes, largest first. */
 export function batchesFrom(
   { replicaBatches }: ExperimentOptions,
   defaults: readonly number[],
@@ -93,18 +92,18 @@ export function batchesFrom(
   return [...new Set(replicaBatches ?? defaults)].sort((a, b) => b - a);
 }
 
-/** The same for an experiment that has one batch. */
+/** The per-replica batch size of an experiment that uses only one. */
 export function oneBatchFrom({ replicaBatches = [] }: ExperimentOptions, own: number): number {
   if (replicaBatches.length < 2) return replicaBatches[0] ?? own;
   throw new UsageError({
     what: '--replica-batches',
     given: replicaBatches.join(','),
-    allowed: 'one batch: this experiment compares something else at a single one',
+    allowed: 'one batch size: this experiment does not compare batch sizes',
     hint: `--replica-batches ${replicaBatches[0]}`,
   });
 }
 
-/** The steps of so many epochs of full batches, or those of the experiment. */
+/** The steps in the chosen number of epochs of full batches, or the experiment's default. */
 export function stepsFrom(
   { epochs, facts }: ExperimentOptions,
   globalBatch: number,
@@ -115,18 +114,18 @@ export function stepsFrom(
   return epochs * Math.max(1, Math.floor(facts.countTrain / globalBatch));
 }
 
-/** What the settings of a run say of the caller's net: equal for equal nets. */
+/** The settings that identify the caller's net; equal for equal nets. */
 export function netSettings({ net }: ExperimentOptions): PlainRecord {
   if (net === undefined) return {};
   return { model: net.name, modelHash: hashOfModel(net.model) };
 }
 
-/** Equal for equal models: what tells files apart that had one name at different times. */
+/** A hash that is equal for equal models. It detects a file whose content has changed. */
 export function hashOfModel(model: LayerSpec): string {
   return createHash('sha256').update(JSON.stringify(model)).digest('hex').slice(0, 16);
 }
 
-/** The caller's net with this norm, or the experiment's own. */
+/** The caller's net with this norm, or the experiment's own net. */
 export function netWith(
   { dataset, net }: NetContext,
   norm: ComparedNorm,
@@ -136,7 +135,7 @@ export function netWith(
   return convertNorm(net, { to: norm, inputShape: dataset.inputShape });
 }
 
-/** Throws a {@link UsageError} for a net without batch norms: nothing would differ. */
+/** Throws a {@link UsageError} if a net has no batch norms: all runs would be the same. */
 export function checkHasBatchNorm({ name, model }: OwnNet): void {
   const kinds = leavesOf(model).map(normKindOf);
   if (kinds.some((kind) => CONVERTED_KINDS.some((converted) => converted === kind))) return;
@@ -144,7 +143,7 @@ export function checkHasBatchNorm({ name, model }: OwnNet): void {
   throw new UsageError({
     what: `--model ${name}`,
     given: found.length === 0 ? 'a net without normalizations' : `a net with ${found.join(', ')}`,
-    allowed: `a net with ${CONVERTED_KINDS.join(' or ')} layers, which the norms take the place of`,
-    hint: 'nn.batchNorm, {"kind":"batchNorm",...} in JSON, wherever a norm is to be compared',
+    allowed: `a net with ${CONVERTED_KINDS.join(' or ')} layers, which the norms replace`,
+    hint: 'nn.batchNorm, {"kind":"batchNorm",...} in JSON, for every norm to compare',
   });
 }

@@ -1,5 +1,5 @@
-// From results to comparisons: picks the runs of a variant, pairs two variants by seed, and makes
-// verdicts, table cells and curves of what they measured. Intervals are those of statistics.ts.
+// Turns results into comparisons: selects the runs of a variant, pairs two variants by seed, and
+// makes verdicts, table cells and curves from their measurements. statistics.ts has the intervals.
 
 import { InvariantError } from '../../base/errors.ts';
 import type { PlotSeries } from '../../report/plot.ts';
@@ -12,7 +12,7 @@ import type {
 } from './experiment.ts';
 import { intervalOf, pairedDifference, showInterval, verdictOf } from './statistics.ts';
 
-/** What a measure gave, by seed. */
+/** The values of a measure, by seed. */
 export type SeedValues = ReadonlyMap<number, number>;
 export type Measure = (result: RunResult) => number;
 
@@ -21,14 +21,14 @@ export function seedsOf(options: ExperimentOptions): readonly number[] {
   return Array.from({ length: options.seeds }, (_, index) => index + 1);
 }
 
-/** A number of the settings that has to be there. */
+/** Returns a required number from the settings. */
 export function numberIn(settings: PlainRecord, name: string): number {
   const value = settings[name];
   if (typeof value === 'number') return value;
   throw new InvariantError(`the setting ${name}`, value, 'a number');
 }
 
-/** What the settings of a run say of its batches and random numbers, as a training takes it. */
+/** The batch size and seed in a run's settings, as training options. */
 export function batchAndSeedIn(settings: PlainRecord) {
   return {
     replicas: numberIn(settings, 'replicas'),
@@ -37,7 +37,7 @@ export function batchAndSeedIn(settings: PlainRecord) {
   };
 }
 
-/** A setting that has to be one of a list. */
+/** Returns a required setting that must be one of `choices`. */
 export function choiceIn<T extends PlainValue>(
   settings: PlainRecord,
   name: string,
@@ -48,21 +48,21 @@ export function choiceIn<T extends PlainValue>(
   throw new InvariantError(`the setting ${name}`, settings[name], choices.join(', '));
 }
 
-/** A measured number that has to be there. */
+/** Returns a required measured number. */
 export function numberOf(result: RunResult, name: string): number {
   const value = result.values[name];
   if (typeof value === 'number') return value;
   throw new InvariantError(`the measured ${name}`, value, 'a number');
 }
 
-/** A measured list that has to be there. */
+/** Returns a required measured list. */
 export function listOf(result: RunResult, name: string): readonly number[] {
   const value = result.values[name];
   if (value !== undefined && typeof value !== 'number') return value;
   throw new InvariantError(`the measured ${name}`, value, 'a list of numbers');
 }
 
-/** The results whose settings agree with all of `where`. */
+/** The results with settings that match all of `where`. */
 export function select(results: readonly RunResult[], where: PlainRecord): readonly RunResult[] {
   const wanted = Object.entries(where);
   return results.filter(({ settings }) =>
@@ -70,7 +70,7 @@ export function select(results: readonly RunResult[], where: PlainRecord): reado
   );
 }
 
-/** What `measure` says of the runs that agree with `where`, in the order of the seeds. */
+/** The measure of the runs that match `where`, sorted by seed. */
 export function bySeed(
   results: readonly RunResult[],
   where: PlainRecord,
@@ -82,14 +82,13 @@ export function bySeed(
   return new Map(rows.sort((a, b) => a[0] - b[0]));
 }
 
-/** The seeds' values of both, each seed's side by side; a seed that one of them lacks is left
- * out. */
+/** The values of both, paired by seed. Seeds that either of them lacks are omitted. */
 export function pairUp(a: SeedValues, b: SeedValues): { a: number[]; b: number[] } {
   const seeds = [...a.keys()].filter((seed) => b.has(seed));
   return { a: seeds.map((seed) => a.get(seed)!), b: seeds.map((seed) => b.get(seed)!) };
 }
 
-/** a - b for the seeds that both have. */
+/** Returns a - b for the seeds that both have. */
 export function subtract(a: SeedValues, b: SeedValues): SeedValues {
   const seeds = [...a.keys()].filter((seed) => b.has(seed));
   return new Map(seeds.map((seed) => [seed, a.get(seed)! - b.get(seed)!]));
@@ -105,11 +104,11 @@ export interface Comparison {
   readonly claim: string;
   readonly a: Side;
   readonly b: Side;
-  /** Where the claim has a - b: above `smallest` or below it. */
+  /** Whether the claim is that a - b is above or below `smallest`. */
   readonly claimed: 'above' | 'below';
   /** Default 0. */
   readonly smallest?: number;
-  /** How numbers are shown; default 3 digits without a unit. */
+  /** Digits to show; default 3. */
   readonly digits?: number;
   readonly unit?: string;
 }
@@ -139,15 +138,15 @@ export interface Sameness {
   readonly claim: string;
   readonly a: Side;
   readonly b: Side;
-  /** The largest difference, either way, that still counts as the same. */
+  /** The largest difference in either direction that still counts as equal. */
   readonly margin: number;
   readonly digits?: number;
   readonly unit?: string;
 }
 
-/** The verdict on a and b being the same but for `margin`, paired by seed: confirmed where the
- * whole interval of a - b lies within it, refuted where it lies wholly outside (two one-sided
- * tests, Schuirmann 1987). */
+/** The verdict on whether a and b are equal within `margin`, paired by seed: confirmed if the whole
+ * interval of a - b is within the margin, refuted if all of it is outside (two one-sided tests,
+ * Schuirmann 1987). */
 export function judgeSame({ margin, ...comparison }: Sameness): ClaimVerdict {
   const below = judge({ ...comparison, claimed: 'below', smallest: margin });
   const above = judge({ ...comparison, claimed: 'above', smallest: -margin });
@@ -156,17 +155,17 @@ export function judgeSame({ margin, ...comparison }: Sameness): ClaimVerdict {
   return both.includes('inconclusive') ? { ...below, verdict: 'inconclusive' } : below;
 }
 
-/** A fixed number for each seed of `values`, to compare them with. */
+/** A side with the same number for each seed of `values`, to compare them with. */
 export function constantSide(name: string, values: SeedValues, constant: number): Side {
   return { name, values: new Map([...values.keys()].map((seed) => [seed, constant])) };
 }
 
-/** A cell of a table: mean and interval over the seeds, or a dash where there are no runs. */
+/** A table cell: mean and interval over the seeds, or a dash if there are no runs. */
 export function cell(values: SeedValues, digits = 3, unit?: string): string {
   return values.size === 0 ? '-' : showInterval(intervalOf([...values.values()]), digits, unit);
 }
 
-/** Mean and interval over the seeds at each x. Places without a value are left out. */
+/** Mean and interval over the seeds at each x. Places without a value are omitted. */
 export function curve(
   name: string,
   places: readonly { readonly x: number; readonly values: readonly number[] }[],
@@ -181,7 +180,7 @@ export function curve(
   return { name, points };
 }
 
-/** The curve of a list that runs of a variant measured, one entry for each x. */
+/** The curve of a list measured by a variant's runs, with one entry for each x. */
 export function listCurve(
   name: string,
   runs: readonly RunResult[],

@@ -1,5 +1,5 @@
-// The files of an experiment as texts: all results as CSV, each plot as SVG, one page that says
-// what was expected, what came out, what it was made with and how to make it again.
+// Renders an experiment's files as text: all results as CSV, each plot as SVG, and a page with the
+// hypothesis, the results and how to reproduce them.
 
 import { type Block, renderPage, type Section } from '../../report/page.ts';
 import { linePlot } from '../../report/plot.ts';
@@ -10,24 +10,24 @@ export interface ExperimentFile {
   readonly text: string;
 }
 
-/** What the page says of how it was made. */
+/** How the results were produced, as shown on the page. */
 export interface Making {
   readonly command: string;
-  /** `2 cores, AMD EPYC, Node 20.20.2`. */
+  /** For example `2 cores, AMD EPYC, Node 20.20.2`. */
   readonly machine: string;
   readonly data: string;
   /** Undefined for the experiment's own nets. */
   readonly model: string | undefined;
   readonly seeds: number;
   readonly runs: number;
-  /** Time of all finished runs, whenever they were done. */
+  /** Total time of all finished runs, including those from earlier sessions. */
   readonly trainSeconds: number;
-  /** `2026-11-22`. */
+  /** For example `2026-11-22`. */
   readonly date: string;
   readonly version: string;
 }
 
-/** All files; results that are not complete are named as such. */
+/** Creates all files. Incomplete results are marked as such. */
 export function filesOf(
   experiment: Experiment,
   results: readonly RunResult[],
@@ -52,7 +52,8 @@ export function filesOf(
   ];
 }
 
-/** A row for each run, a column for each setting, value and timing; lists are joined by spaces. */
+/** Formats results as CSV: a row per run, and a column per setting, value and timing. Lists are
+ * joined with spaces. */
 export function csvOf(results: readonly RunResult[]): string {
   const namesOf = (part: 'settings' | 'values' | 'timings'): string[] => [
     ...new Set(results.flatMap((result) => Object.keys(result[part]))),
@@ -135,7 +136,7 @@ function madeSection(results: readonly RunResult[], making: Making): Section {
   };
 }
 
-/** `75 s`, `12.5 min`, `1.2 h`. */
+/** Formats a duration: `75 s`, `12.5 min`, `1.2 h`. */
 export function showSeconds(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7200) return `${(seconds / 60).toFixed(1)} min`;

@@ -1,5 +1,5 @@
-// What an experiment is: a list of runs as plain data, a function that does one of them, and one
-// that reads all results. It knows neither files nor the terminal; the runner does.
+// Defines an experiment: a list of runs as plain data, a function that performs one run, and one
+// that analyzes all results. Files and the terminal are the runner's concern.
 
 import type { Shape } from '../../base/shape.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -8,18 +8,18 @@ import type { Verdict } from '../../report/page.ts';
 import type { LinePlot } from '../../report/plot.ts';
 import type { ResultSchema, RunValues } from './resultSchema.ts';
 
-/** Settings of a run or results, as they stand in files. */
+/** Settings or results of a run, as stored in files. */
 export type PlainValue = string | number | boolean | null;
 export type PlainRecord = Readonly<Record<string, PlainValue>>;
 
-/** A network of the caller's. */
+/** A network supplied by the caller. */
 export interface OwnNet {
-  /** As it was typed. */
+  /** As typed. */
   readonly name: string;
   readonly model: LayerSpec;
 }
 
-/** What the flags of an experiment may choose. */
+/** The choices that an experiment's flags can offer. */
 export const CHOICES = [
   'model',
   'lr',
@@ -30,72 +30,72 @@ export const CHOICES = [
 ] as const;
 export type Choice = (typeof CHOICES)[number];
 
-/** What the caller chose. */
+/** The caller's choices. */
 export interface ExperimentOptions {
-  /** Fewer and shorter runs, to see that everything works; its verdicts are weak. */
+  /** Fewer and shorter runs, to check that everything works. Their verdicts are weak. */
   readonly quick: boolean;
-  /** How many seeds, from 1 on. */
+  /** Number of seeds; they count up from 1. */
   readonly seeds: number;
-  /** Name or folder of the dataset; decides the results, so it is part of the settings. */
+  /** Name or folder of the dataset. It affects the results, so it is part of the settings. */
   readonly data: string;
   /** Norms to compare; default: the experiment's. */
   readonly norms?: readonly string[];
-  /** Systems to compare with, for the experiment that lets them be chosen. */
+  /** Systems to compare with, for the experiment that offers this choice. */
   readonly conventions?: readonly string[];
   /** The network to train; default: the experiment's. */
   readonly net?: OwnNet;
-  /** Learning rate; what it is the rate of is the experiment's to say. */
+  /** Learning rate. The experiment defines which batch it applies to. */
   readonly lr?: number;
-  /** Samples of each replica in a step. */
+  /** Per-replica batch sizes. */
   readonly replicaBatches?: readonly number[];
   readonly epochs?: number;
-  /** Of the data; known where the caller has chosen any of it, the net, batches or epochs. */
+  /** Known if the caller has chosen the data, the net, batches or epochs. */
   readonly facts?: DataFacts;
 }
 
-/** What plans need to know of the data. */
+/** The properties of the data that plans need. */
 export interface DataFacts {
   readonly inputShape: Shape;
   readonly countTrain: number;
 }
 
-/** One run. Equal settings give equal numbers, on any number of workers. */
+/** One run. Equal settings give equal numbers with any number of workers. */
 export interface RunSpec {
-  /** For people: `sync, batch 2, seed 1`. */
+  /** For display, such as `sync, batch 2, seed 1`. */
   readonly label: string;
-  /** All that decides the result; the runner makes the key under which it is kept from it. */
+  /** Everything that affects the result. The runner derives the stored result's key from it. */
   readonly settings: PlainRecord;
-  /** How long it takes, against the experiment's other runs; for the time left. */
+  /** Duration relative to the experiment's other runs, used to estimate the time left. */
   readonly cost: number;
 }
 
-/** A finished run, as it is kept in results.jsonl. */
+/** A finished run, as stored in results.jsonl. */
 export interface RunResult extends RunValues {
   readonly settings: PlainRecord;
 }
 
-/** What decides the nets of a run beside its settings. */
+/** What determines the nets of a run, besides its settings. */
 export interface NetContext {
   readonly dataset: Dataset;
-  /** Of the caller; undefined for the experiment's own nets. */
+  /** The caller's net; undefined for the experiment's own nets. */
   readonly net?: LayerSpec | undefined;
 }
 
-/** What a run is given. */
+/** The context that a run receives. */
 export interface RunContext extends NetContext {
-  /** Threads; default: one for each core. */
+  /** Threads; default: one per core. */
   readonly workers: number | undefined;
-  /** Aborted when the user wants to stop: the run ends soon and rejects. */
+  /** Aborted when the user wants to stop. The run then ends soon and rejects. */
   readonly signal: AbortSignal;
-  /** The share of the run that is done, from 0 to 1. */
+  /** Reports the share of the run that is done, from 0 to 1. */
   progress(share: number): void;
 }
 
-/** A claim and what the numbers say to it; worked out, never written in. */
+/** A claim and its verdict, which is always computed from the numbers. */
 export interface ClaimVerdict {
   readonly claim: string;
   readonly verdict: Verdict;
-  /** The numbers: `6.1 +- 0.4 % against 2.9 +- 0.2 %`. */
+  /** The numbers, such as `6.1 +- 0.4 % against 2.9 +- 0.2 %`. */
   readonly evidence: string;
 }
 
@@ -112,37 +112,37 @@ export interface AnalysisPlot {
   readonly plot: LinePlot;
 }
 
-/** What all results together say. */
+/** The analysis of all results. */
 export interface Analysis {
   readonly tables: readonly AnalysisTable[];
   readonly plots: readonly AnalysisPlot[];
   readonly verdicts: readonly ClaimVerdict[];
-  /** Paragraphs on how to read it, what was chosen and why. */
+  /** Paragraphs on how to read the results, and on what was chosen and why. */
   readonly notes: readonly string[];
 }
 
 export interface Experiment {
-  /** As it is typed: `small-batch`. */
+  /** As typed, such as `small-batch`. */
   readonly name: string;
   readonly title: string;
-  /** What is expected before anything is run. */
+  /** The expectation before any run. */
   readonly hypothesis: string;
-  /** Default dataset and seeds, in full and quick. */
+  /** Default dataset and seeds, for full and quick runs. */
   readonly defaults: {
     readonly data: string;
     readonly quickData: string;
     readonly seeds: number;
     readonly quickSeeds: number;
   };
-  /** For each choice `true` where it is taken, or why it makes no sense here. What is not listed
-   * is refused. */
+  /** For each choice, `true` if it is accepted, or the reason why it does not apply. Choices that
+   * are not listed are rejected. */
   readonly choices?: Readonly<Partial<Record<Choice, true | string>>>;
   plan(options: ExperimentOptions): readonly RunSpec[];
-  /** The nets that a run with these settings trains, so that they can be checked before any is. */
+  /** The nets that a run with these settings trains, which are checked before training. */
   nets?(settings: PlainRecord, context: NetContext): readonly LayerSpec[];
   run(spec: RunSpec, context: RunContext): Promise<RunValues>;
-  /** What a run with these settings has measured: all that `analyse` looks for. */
+  /** The measurements of a run with these settings: everything that `analyse` reads. */
   resultSchema(settings: PlainRecord): ResultSchema;
-  /** Also of results that are not complete. */
+  /** Analyzes results, which may be incomplete. */
   analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis;
 }

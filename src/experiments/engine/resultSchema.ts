@@ -1,13 +1,13 @@
-// What the results of an experiment's runs must hold, so that a line of a file that lacks a value
-// is found when it is read, and not where the numbers are compared.
+// Schemas of run results. A line with a missing value is thus found when its file is read, not when
+// the numbers are compared.
 
 import * as z from 'zod';
 
-/** What a run found. */
+/** The measurements of a run. */
 export interface RunValues {
-  /** Numbers that are the same whenever the run is done again. */
+  /** Numbers that are the same every time the run is repeated. */
   readonly values: Readonly<Record<string, number | readonly number[]>>;
-  /** Milliseconds and images/s, which are not. */
+  /** Milliseconds and images/s, which vary between repetitions. */
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -15,7 +15,7 @@ export type ResultSchema = z.ZodType<RunValues>;
 
 const TIMINGS = ['trainMs'];
 
-/** A result with at least these numbers, and lists of at least so many of them. */
+/** A result with at least these numbers, and with lists of at least these lengths. */
 export function resultWith(
   numbers: readonly string[],
   lists: Readonly<Record<string, number>> = {},

@@ -1,6 +1,6 @@
-// The finished runs of an experiment, one JSON object a line, appended and synced as each ends:
-// what a stopped experiment goes on from. Lines that are torn or lack a value are kept aside, in a
-// copy of the whole file, and their runs are done again. One process at a time has the file.
+// Stores an experiment's finished runs, one JSON object per line, appended and synced as each ends,
+// so that a stopped experiment can continue. If lines are torn or lack a value, the whole file is
+// copied aside and their runs are repeated. One process at a time can have the file open.
 
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ const ALLOWED = 'a file of results that can be read';
 const plainSchema = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]));
 const lineSchema = z.object({
   experiment: z.string(),
-  /** Of this library: a new one may train otherwise, so its runs are done again. */
+  /** The library's version. Another version may train differently, so its runs are repeated. */
   version: z.string(),
   settings: plainSchema,
   values: z.record(z.string(), z.union([z.number(), z.array(z.number())])),
@@ -27,7 +27,7 @@ const lineSchema = z.object({
 });
 type ResultLine = z.infer<typeof lineSchema>;
 
-/** Whose runs are looked for, and what they hold. */
+/** The experiment that owns the results, and their schema. */
 export interface ResultsOwner {
   readonly experiment: string;
   readonly version: string;
@@ -36,18 +36,18 @@ export interface ResultsOwner {
 
 export interface ResultsFile {
   readonly path: string;
-  /** What had to be done about the file when it was opened; for the user. */
+  /** Tells the user about repairs made when the file was opened. */
   readonly notices: readonly string[];
-  /** The finished run with these settings. */
+  /** Returns the finished run with these settings, if any. */
   find(settings: PlainRecord): RunResult | undefined;
-  /** Keeps a result; it is on the disk when this resolves. */
+  /** Stores a result, which is on disk when the promise resolves. */
   append(result: RunResult): Promise<void>;
-  /** Lets other processes have the file. */
+  /** Releases the file for other processes. */
   close(): void;
 }
 
-/** Opens, or begins, the file in a folder, and has it until it is closed. Throws a
- * {@link UsageError} when it cannot be read, or while another process has it. */
+/** Opens or creates the file in a folder and locks it until it is closed. Throws a
+ * {@link UsageError} if it cannot be read or another process has locked it. */
 export async function openResults(folder: string, owner: ResultsOwner): Promise<ResultsFile> {
   const lock = lockFile(join(folder, LOCK_NAME), `--out ${folder}`);
   try {
@@ -105,7 +105,7 @@ ${aside}, their runs are done again.`,
   };
 }
 
-/** Equal for equal settings, in whatever order they stand. */
+/** A key that is equal for equal settings in any order. */
 export function keyOf(settings: PlainRecord): string {
   return JSON.stringify(Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -114,7 +114,7 @@ function isOf({ experiment, version }: ResultsOwner, line: ResultLine): boolean 
   return line.experiment === experiment && line.version === version;
 }
 
-/** Undefined unless the row is a result of the owner's experiment. */
+/** Parses a row. Returns undefined unless it is a result of the owner's experiment. */
 function parseLine(row: string, owner: ResultsOwner): ResultLine | undefined {
   let plain: unknown;
   try {
@@ -150,7 +150,7 @@ async function readBytes(path: string): Promise<Buffer> {
   }
 }
 
-/** Writes the bytes under the first name that is free. */
+/** Writes the bytes to the first file name that is not taken. */
 async function keepAside(folder: string, bytes: Uint8Array): Promise<string> {
   for (let number = 1; ; number++) {
     const path = join(folder, `results.unreadable-${number}.jsonl`);

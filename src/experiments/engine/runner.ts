@@ -1,6 +1,5 @@
-// Does the runs of an experiment that are not done yet, one after another or some at a time, keeps
-// each as it ends, and tells how far all of them are. Stopping in between loses the runs that are
-// under way, no more.
+// Performs an experiment's remaining runs, one or several at a time, stores each result as it
+// finishes, and reports progress. If the experiment is stopped, only the runs in progress are lost.
 
 import type { Dataset } from '../../data/dataset.ts';
 import type {
@@ -13,16 +12,16 @@ import type {
 } from './experiment.ts';
 import type { ResultsFile } from './resultsFile.ts';
 
-/** How far an experiment is. */
+/** The progress of an experiment. */
 export interface ExperimentProgress {
-  /** Runs that are over, those found in the file among them. */
+  /** Finished runs, including those found in the file. */
   readonly done: number;
   readonly runs: number;
-  /** The run that is under way, of several the last one begun; undefined when all are over. */
+  /** The run in progress, or the latest if there are several; undefined when all are finished. */
   readonly label: string | undefined;
   /** The share of all work that is done, from 0 to 1. */
   readonly share: number;
-  /** NaN until there is something to judge by. */
+  /** NaN until there is enough progress for an estimate. */
   readonly secondsLeft: number;
 }
 
@@ -30,38 +29,38 @@ export interface RunnerSetup {
   readonly experiment: Experiment;
   readonly options: ExperimentOptions;
   readonly results: ResultsFile;
-  /** The data of a run; is called before each. */
+  /** Opens the data of a run. Called before each run. */
   readonly openData: (settings: PlainRecord) => Promise<Dataset>;
   readonly workers: number | undefined;
-  /** Runs at a time; default 1. Changes no result. */
+  /** Concurrent runs; default 1. Does not affect results. */
   readonly jobs?: number;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: ExperimentProgress) => void;
 }
 
 export interface Outcome {
-  /** Of the planned runs that are over, in the order of the plan. */
+  /** Results of the finished runs, in the order of the plan. */
   readonly results: readonly RunResult[];
   readonly runs: number;
   /** Runs that were found in the file. */
   readonly found: number;
   readonly isStopped: boolean;
-  /** Time of the runs that were done now. */
+  /** Time of the runs performed now. */
   readonly seconds: number;
 }
 
-/** Below this the time left would be a guess. */
+/** With less progress than this, the time left would be a guess. */
 const FIRST_GUESS_SHARE = 0.01;
 
-/** Does what is left to do. When the signal is aborted the outcome is what is there by then; any
- * other failure of a run rejects. */
+/** Performs the remaining runs. If the signal is aborted, the outcome has the runs finished by
+ * then; any other failure of a run rejects. */
 export async function runExperiment(setup: RunnerSetup): Promise<Outcome> {
   const { experiment, options, results } = setup;
   const specs = experiment.plan(options);
   const open = specs.filter(({ settings }) => results.find(settings) === undefined);
   const meter = new ProgressMeter(specs, open, setup.onProgress);
   const startMs = performance.now();
-  // A run that fails stops those beside it.
+  // A failed run stops the concurrent ones.
   const failing = new AbortController();
   const signal = AbortSignal.any([setup.signal, failing.signal]);
   const queue = open.values();
@@ -96,7 +95,7 @@ export async function runExperiment(setup: RunnerSetup): Promise<Outcome> {
   };
 }
 
-/** The result of a run; undefined when it was stopped. */
+/** Performs a run. Returns undefined if it was stopped. */
 async function runOne(
   { experiment, options, workers, signal }: RunnerSetup,
   spec: RunSpec,
@@ -109,23 +108,23 @@ async function runOne(
     const { values, timings } = await experiment.run(spec, context);
     return { settings: spec.settings, values, timings };
   } catch (error) {
-    // A run that is told to stop rejects with the signal's own reason.
+    // A run that is told to stop rejects with the signal's reason.
     if (signal.aborted && error === signal.reason) return undefined;
     throw error;
   }
 }
 
-/** From the costs of runs to shares and times. */
+/** Estimates progress and the time left from the costs of runs. */
 class ProgressMeter {
   private readonly costs: ReadonlyMap<RunSpec, number>;
   private readonly tellAll: (progress: ExperimentProgress) => void;
   private readonly runs: number;
-  /** Cost of all runs, of what was found, and of what is over now. */
+  /** Costs: of all runs, of those found in the file, and of those finished now. */
   private readonly all: number;
   private readonly foundCost: number;
   private doneCost = 0;
   private done: number;
-  /** The shares of the runs that are under way, in the order in which they began. */
+  /** The progress of the runs under way, in the order in which they started. */
   private readonly shares = new Map<RunSpec, number>();
   private readonly startMs = performance.now();
 
@@ -154,7 +153,7 @@ class ProgressMeter {
     this.tellNow();
   }
 
-  /** `share` of a run that is under way is done. */
+  /** Records that `share` of a run in progress is done. */
   tell(spec: RunSpec, share: number): void {
     this.shares.set(spec, share);
     this.tellNow();

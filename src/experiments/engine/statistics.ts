@@ -1,19 +1,19 @@
-// Means over seeds with 95 % confidence intervals by Student's t ("The probable error of a mean",
-// 1908), and what such an interval says to a claim.
+// Means over seeds with 95 % confidence intervals from Student's t ("The probable error of a mean",
+// 1908), and verdicts on claims from such intervals.
 
 import { checkInteger } from '../../base/errors.ts';
 import type { Verdict } from '../../report/page.ts';
 
-/** A mean and how far its 95 % confidence interval reaches to either side. */
+/** A mean and the half-width of its 95 % confidence interval. */
 export interface Interval {
   readonly mean: number;
-  /** NaN where there are fewer than two values. */
+  /** NaN if there are fewer than two values. */
   readonly halfWidth: number;
   readonly count: number;
 }
 
 const CONFIDENCE = 0.95;
-/** Doubles end here: 2^-60 of the first bracket is below their resolution. */
+/** Enough for doubles: 2^-60 of the first bracket is below their resolution. */
 const BISECTIONS = 60;
 
 /** Mean and interval of independent values. Without values both are NaN. */
@@ -26,16 +26,16 @@ export function intervalOf(values: readonly number[]): Interval {
   return { mean, halfWidth: studentQuantile((1 + CONFIDENCE) / 2, count - 1) * error, count };
 }
 
-/** The interval of a - b, each value of `a` beside the one of `b` with the same seed: what the
- * seed does to both falls out. */
+/** The interval of a - b, with `a` and `b` paired by seed, so that effects of the seed on both
+ * cancel out. */
 export function pairedDifference(a: readonly number[], b: readonly number[]): Interval {
   checkInteger('values to compare with', b.length, a.length, a.length);
   return intervalOf(a.map((value, index) => value - b[index]!));
 }
 
-/** What a difference says to the claim that it lies above, or below, `smallest`: `confirmed` where
- * the whole interval does, `refuted` where none of it does, `inconclusive` where `smallest` is
- * inside, and where there is no interval. */
+/** The verdict on the claim that a difference is above (or below) `smallest`: `confirmed` if the
+ * whole interval is, `refuted` if none of it is, and `inconclusive` if the interval contains
+ * `smallest` or does not exist. */
 export function verdictOf(
   { mean, halfWidth }: Interval,
   claimed: 'above' | 'below',
@@ -48,7 +48,7 @@ export function verdictOf(
   return beyond < -halfWidth ? 'refuted' : 'inconclusive';
 }
 
-/** `2.31 +- 0.12 %`; the mean alone where there is no interval. */
+/** Formats an interval: `2.31 +- 0.12 %`, or only the mean if there is no interval. */
 export function showInterval({ mean, halfWidth }: Interval, digits = 3, unit?: string): string {
   const number = Number.isNaN(halfWidth)
     ? mean.toFixed(digits)
@@ -56,8 +56,8 @@ export function showInterval({ mean, halfWidth }: Interval, digits = 3, unit?: s
   return unit === undefined ? number : `${number} ${unit}`;
 }
 
-/** The quantile of Student's distribution: the t below which a share `probability` (0.5 to 1) of
- * it lies. By bisection of its distribution function. */
+/** The quantile of Student's distribution: the t with cumulative probability `probability` (0.5 to
+ * 1), found by bisection of the distribution function. */
 export function studentQuantile(probability: number, freedom: number): number {
   checkInteger('degrees of freedom', freedom, 1);
   let [low, high] = [0, 1];
@@ -70,8 +70,8 @@ export function studentQuantile(probability: number, freedom: number): number {
   return (low + high) / 2;
 }
 
-/** The share of Student's distribution below t >= 0, for a whole number of degrees of freedom:
- * Abramowitz and Stegun (1964), 26.7.3 and 26.7.4. */
+/** The cumulative distribution function of Student's t at t >= 0, for an integer number of degrees
+ * of freedom: Abramowitz and Stegun (1964), 26.7.3 and 26.7.4. */
 function studentDistribution(t: number, freedom: number): number {
   const angle = Math.atan2(t, Math.sqrt(freedom));
   const cosine = Math.cos(angle);

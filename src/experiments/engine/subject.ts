@@ -1,9 +1,9 @@
-// Lets claims, captions and pictures name the net and the data that they are about, where those are
-// not the experiment's own.
+// Adds the net and the data to claims, captions and plot titles if they are not the experiment's
+// own.
 
 import type { Analysis, Experiment, ExperimentOptions } from './experiment.ts';
 
-/** `net.json on data/`; undefined for the experiment's own net on its own data. */
+/** For example `net.json on data/`; undefined for the experiment's own net on its own data. */
 export function subjectOf(
   { defaults }: Pick<Experiment, 'defaults'>,
   { net, data, quick }: ExperimentOptions,
@@ -13,7 +13,7 @@ export function subjectOf(
   return isOwnData ? data : undefined;
 }
 
-/** The analysis with the subject in every claim, caption and title. */
+/** Adds the subject to every claim, caption and title of an analysis. */
 export function aboutSubject(analysis: Analysis, subject: string | undefined): Analysis {
   if (subject === undefined) return analysis;
   return {

@@ -1,31 +1,32 @@
-// How other systems compute synchronized batch normalization, imitated for one channel: statistics,
-// output, running variance and the gradient that training sees, in float32 where they are. Formulas
-// from their sources; only sums are of our order (pairs, like those of their devices).
+// Imitates how other systems compute synchronized batch normalization, for one channel: statistics,
+// output, running variance and the gradient that training uses, in float32 wherever they use it.
+// Formulas are from their sources. Only the order of summation is ours (pairwise, like on their
+// devices).
 
 const f = Math.fround;
 
 /** One channel of a global batch. */
 export interface ChannelBatch {
-  /** The values of each rank; as many or as few as there are, also none. */
+  /** The values of each rank; ranks may have different numbers of them, or none. */
   readonly shards: readonly Float32Array[];
-  /** Of each value the gradient of its sample's own loss with respect to the output. */
+  /** For each value, the gradient of its sample's loss with respect to the output. */
   readonly gradients: readonly Float32Array[];
   readonly eps: number;
-  /** The share of the new statistics in the running ones, as PyTorch has it. */
+  /** The weight of the new statistics in the running ones, as in PyTorch. */
   readonly momentum: number;
   readonly runningVar: number;
 }
 
-/** What a system makes of it. NaN where it has no answer. */
+/** A system's results for a channel. NaN if it has no answer. */
 export interface ChannelResult {
   readonly mean: number;
-  /** Biased, as it is used to normalize. */
+  /** Biased, as used to normalize. */
   readonly variance: number;
   /** Normalized values of each rank, without weight and bias. */
   readonly outputs: readonly Float32Array[];
   /** After the step. */
   readonly runningVar: number;
-  /** Gradient of the norm's weight as the optimizer sees it: of the loss over the global batch. */
+  /** Gradient of the loss over the global batch for the norm's weight, as the optimizer sees it. */
   readonly weightGrad: number;
 }
 
@@ -33,15 +34,15 @@ export interface ChannelResult {
 interface Merged {
   readonly mean: number;
   readonly variance: number;
-  /** What the running variance takes in. */
+  /** The variance that the running variance is updated with. */
   readonly observed: number;
 }
 
-/** How a system computes. */
+/** A system's way of computing. */
 export interface Convention {
   readonly name: string;
   readonly title: string;
-  /** In words, for tables. */
+  /** Descriptions for tables. */
   readonly words: {
     readonly statistic: string;
     readonly ranks: string;
@@ -53,11 +54,11 @@ export interface Convention {
   readonly output: 'centered' | 'scaled';
   /** `blend`: (1 - momentum) old + momentum new; `increment`: old + momentum (new - old). */
   readonly update: 'blend' | 'increment';
-  /** Whether each rank's mean loss weighs the same, or each sample's. */
+  /** Whether each rank's mean loss has the same weight, or each sample's loss. */
   readonly weighs: 'ranks' | 'samples';
 }
 
-/** The sum of f(x) in float32: of both halves, down to single values. */
+/** The pairwise sum of `of(x)` in float32. */
 function sum32(values: Float32Array, of: (x: number) => number = (x) => x): number {
   const { length } = values;
   if (length === 0) return 0;
@@ -74,7 +75,7 @@ function means32(values: Float32Array): { readonly mean: number; readonly square
   return { mean: f(sum32(values) / length), square: f(sum32(values, square32) / length) };
 }
 
-/** Mean and sum of squared deviations (Welford 1962), value by value in float32. */
+/** Mean and sum of squared deviations (Welford 1962), updated per value in float32. */
 function welford32(values: Float32Array): { readonly mean: number; readonly m2: number } {
   let [mean, m2] = [0, 0];
   for (const [i, x] of values.entries()) {
@@ -91,8 +92,8 @@ function invStd32(variance: number, eps: number): number {
 
 const total = (numbers: readonly number[]): number => numbers.reduce((sum, n) => f(sum + n), 0);
 
-/** ATen's batch_norm_gather_stats_with_counts: ranks in order, each with 1/invStd^2 - eps for its
- * variance; those without values are left out. */
+/** ATen's batch_norm_gather_stats_with_counts: merges ranks in order, with 1/invStd^2 - eps as the
+ * variance of each, and skips those without values. */
 function gatherByCount(shards: readonly Float32Array[], eps: number): Merged {
   let [mean, m2, count] = [0, 0, 0];
   for (const shard of shards) {
@@ -110,7 +111,7 @@ function gatherByCount(shards: readonly Float32Array[], eps: number): Merged {
   return { mean, variance: f(m2 / count), observed: f(m2 / (count - 1)) };
 }
 
-/** Apex's welford_parallel: each rank counts as many values as the first. */
+/** Apex's welford_parallel: every rank counts as if it had as many values as the first. */
 function gatherAlike(shards: readonly Float32Array[]): Merged {
   let [mean, m2, count] = [0, 0, 0];
   const each = shards[0]!.length;
@@ -127,7 +128,7 @@ function gatherAlike(shards: readonly Float32Array[]): Merged {
   return { mean, variance, observed: f(variance * f(count / (count - 1))) };
 }
 
-/** Sums and sums of squares over all ranks: E[x^2] - E[x]^2, at least 0. */
+/** E[x^2] - E[x]^2, at least 0, from sums and sums of squares over all ranks. */
 function sumsOfAll(shards: readonly Float32Array[]): Merged {
   const count = total(shards.map(({ length }) => length));
   const mean = f(total(shards.map((shard) => sum32(shard))) / count);
@@ -136,7 +137,7 @@ function sumsOfAll(shards: readonly Float32Array[]): Merged {
   return { mean, variance, observed: variance };
 }
 
-/** E[x] and E[x^2] of each rank, weighed; E[x^2] - E[x]^2. */
+/** E[x^2] - E[x]^2, from weighted means of each rank's E[x] and E[x^2]. */
 function meansOfRanks(
   shards: readonly Float32Array[],
   weights: 'equal' | 'samples',
@@ -168,7 +169,7 @@ const pytorch: Convention = {
   weighs: 'ranks',
 };
 
-/** Keras's BatchNormalization with `synchronized`, its loss scaled as by `fit`. */
+/** Keras's BatchNormalization with `synchronized`, with the loss scaled as in `fit`. */
 const keras: Convention = {
   name: 'keras',
   title: 'Keras',
@@ -184,7 +185,7 @@ const keras: Convention = {
   weighs: 'ranks',
 };
 
-/** Flax's BatchNorm with `axis_name`, fast variance, gradients by `pmean`. */
+/** Flax's BatchNorm with `axis_name`, fast variance and `pmean` of gradients. */
 const flax: Convention = {
   name: 'flax',
   title: 'Flax',
@@ -200,7 +201,7 @@ const flax: Convention = {
   weighs: 'ranks',
 };
 
-/** Detectron2's NaiveSyncBatchNorm, stats_mode "", which refuses a rank without samples. */
+/** Detectron2's NaiveSyncBatchNorm with stats_mode "", which rejects a rank without samples. */
 const detectron2: Convention = {
   name: 'detectron2',
   title: 'Detectron2',
@@ -211,7 +212,7 @@ const detectron2: Convention = {
   weighs: 'ranks',
 };
 
-/** The same with stats_mode "N"; each value here is a sample. */
+/** Detectron2's norm with stats_mode "N"; each value here is a sample. */
 const detectron2N: Convention = {
   ...detectron2,
   name: 'detectron2-n',
@@ -257,7 +258,7 @@ export const CONVENTIONS: readonly Convention[] = [
   apex,
 ];
 
-/** What a system makes of a channel. */
+/** Computes a channel as a system would. */
 export function computeAs(convention: Convention, batch: ChannelBatch): ChannelResult {
   const { shards, eps, momentum, runningVar } = batch;
   const { mean, variance, observed } = convention.merge(shards, eps);
@@ -279,7 +280,7 @@ export function computeAs(convention: Convention, batch: ChannelBatch): ChannelR
   };
 }
 
-/** A rank without samples adds nothing to a mean of rank means, and counts as a rank. */
+/** A rank without samples adds nothing to a mean of rank means, but counts as a rank. */
 function weightGradOf(
   { weighs }: Convention,
   gradients: readonly Float32Array[],
@@ -294,12 +295,12 @@ function weightGradOf(
 
 export interface ExactResult extends Omit<ChannelResult, 'outputs'> {
   readonly outputs: readonly Float64Array[];
-  /** The mean of the absolute terms that the weight's gradient is the mean of. */
+  /** The mean absolute value of the terms averaged in the weight's gradient. */
   readonly gradientSize: number;
 }
 
-/** The exact answer: statistics of all values together, by two passes in float64; unbiased running
- * variance; the gradient of the mean over all samples. */
+/** The exact answer: statistics of all values together, from two passes in float64; the unbiased
+ * running variance; the gradient of the mean over all samples. */
 export function computeExactly(batch: ChannelBatch): ExactResult {
   const { shards, gradients, eps, momentum, runningVar } = batch;
   const all = shards.flatMap((shard) => [...shard]);

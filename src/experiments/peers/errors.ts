@@ -1,5 +1,5 @@
-// How far a system's answer lies from the exact one: one batch, made from a seed, of many channels,
-// on ranks of given sizes. The worst channel counts.
+// Measures how far a system's answer is from the exact one, on a generated batch with many channels
+// and ranks of given sizes. The worst channel counts.
 
 import { ownFile } from '../../base/ownFile.ts';
 import { Purpose, RandomStream } from '../../base/random.ts';
@@ -15,12 +15,12 @@ import {
 import type { OursArgs, OursFinding } from './ours.ts';
 
 const EPS = 1e-5;
-/** The running variance is that of the batch. */
+/** With this, the new running variance is the batch's variance. */
 const MOMENTUM = 1;
-/** Stands for anything larger, and for what is not a number: files hold numbers. */
+/** Replaces larger values and NaN, because files can only hold numbers. */
 export const ERROR_LIMIT = 1e9;
 
-/** The name of this library among the others. */
+/** The name of this library among the systems. */
 export const OURS = 'syncbn';
 
 export const ERRORS = ['mean', 'variance', 'output', 'runningVar', 'gradient'] as const;
@@ -30,9 +30,9 @@ export interface BatchRequest {
   /** Values per channel of each rank. */
   readonly rows: readonly number[];
   readonly channels: number;
-  /** Of all values, in standard deviations of a rank's. */
+  /** The mean of all values, in standard deviations within a rank. */
   readonly mean: number;
-  /** Standard deviation of the ranks' own means. */
+  /** Standard deviation of the rank means. */
   readonly spread: number;
   readonly seed: number;
 }
@@ -62,7 +62,7 @@ function limit(error: number): number {
   return Number.isNaN(error) ? ERROR_LIMIT : Math.min(error, ERROR_LIMIT);
 }
 
-/** Normal values about means of the ranks, and normal gradients. */
+/** Draws normal values around each rank's mean, and normal gradients. */
 function channelsOf({ rows, channels, mean, spread, seed }: BatchRequest): ChannelBatch[] {
   const random = new RandomStream();
   return Array.from({ length: channels }, (_, channel) => {
@@ -79,8 +79,8 @@ function channelsOf({ rows, channels, mean, spread, seed }: BatchRequest): Chann
   });
 }
 
-/** Of the mean in standard deviations, of variances as a share, of outputs the largest, of the
- * gradient as a share of the mean size of what it sums up. */
+/** The error of the mean in standard deviations, of a variance as a share of it, the largest error
+ * of an output, or the error of the gradient relative to the mean size of its terms. */
 function errorIn(error: ErrorName, found: ChannelResult, exact: ExactResult): number {
   switch (error) {
     case 'mean':
@@ -100,7 +100,7 @@ function errorIn(error: ErrorName, found: ChannelResult, exact: ExactResult): nu
   }
 }
 
-/** Runs the batches through the library, a thread for each rank. */
+/** Runs the batches through the library, with one thread per rank. */
 async function resultsOfOurs(batches: readonly ChannelBatch[]): Promise<readonly ChannelResult[]> {
   const channels = batches.length;
   const { eps, momentum } = batches[0]!;
@@ -126,7 +126,7 @@ async function resultsOfOurs(batches: readonly ChannelBatch[]): Promise<readonly
   }));
 }
 
-/** [channels] lists of a rank's values as [rows, channels]. */
+/** Interleaves [channels] lists of a rank's values into [rows, channels]. */
 function interleaved(lists: readonly Float32Array[]): Float32Array {
   const channels = lists.length;
   const values = new Float32Array(channels * lists[0]!.length);

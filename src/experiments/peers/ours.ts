@@ -1,25 +1,25 @@
-// What this library makes of the same batch, computed by its norms for direct use on a thread for
-// each rank. Runs as a job of launch.
+// Computes the same batch with this library's norms for direct use, on one thread per rank. Runs as
+// a job of launch.
 
 import { normsFor } from '../../direct/normsFor.ts';
 import type { JobContext } from '../../runtime/launchWorker.ts';
 
 export interface OursArgs {
   readonly channels: number;
-  /** Of each rank, [rows, channels]. */
+  /** [rows, channels] per rank. */
   readonly inputs: readonly Float32Array[];
   readonly gradients: readonly Float32Array[];
   readonly eps: number;
   readonly momentum: number;
 }
 
-/** What one rank found; statistics are the same on all. */
+/** The results of one rank; statistics are the same on all. */
 export interface OursFinding {
   /** [channels] each. */
   readonly mean: Float64Array;
   readonly variance: Float64Array;
   readonly runningVar: Float64Array;
-  /** Of the mean loss over the global batch. */
+  /** Gradient of the mean loss over the global batch. */
   readonly weightGrad: Float64Array;
   /** [rows, channels] of this rank. */
   readonly outputs: Float32Array;

@@ -1,6 +1,6 @@
-// Two tasks out of one dataset: the first half of its classes and the second, each with classes
-// counted from 0. And the negatives of its images, which a net has to be told nothing about: they
-// keep the statistics by which the images are standardized.
+// Splits a dataset into two tasks, the first and the second half of its classes, each with classes
+// counted from 0. Also makes negatives of its images. They keep the statistics that the images are
+// standardized with, so that a net needs no changes for them.
 
 import { UsageError } from '../../base/errors.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -11,13 +11,13 @@ import { purposeOf } from './plainNets.ts';
 const BYTE_RANGE = 255;
 
 export interface ClassHalves {
-  /** Of an odd number of classes this half has one less. */
+  /** With an odd number of classes, this half has one fewer. */
   readonly first: Dataset;
   readonly second: Dataset;
 }
 
-/** Copies of the samples of both halves. Throws a {@link UsageError} for fewer than 4 classes, and
- * for regression. */
+/** Copies the samples of both halves. Throws a {@link UsageError} for regression or fewer than 4
+ * classes. */
 export function classHalves(dataset: Dataset): ClassHalves {
   const { classes } = purposeOf(dataset);
   if (classes < 4) {
@@ -31,7 +31,7 @@ export function classHalves(dataset: Dataset): ClassHalves {
   return { first: classesOf(dataset, 0, middle), second: classesOf(dataset, middle, classes) };
 }
 
-/** The samples of the classes from `low` to below `high`. */
+/** The samples of classes from `low` up to but not including `high`. */
 function classesOf(dataset: Dataset, low: number, high: number): Dataset {
   const part = ({ count, inputs, targets }: Split): Split => {
     const all = Int32Array.from({ length: count }, (_, i) => i);
@@ -50,8 +50,8 @@ function classesOf(dataset: Dataset, low: number, high: number): Dataset {
   };
 }
 
-/** Images with dark and bright exchanged: 255 - x for bytes, and within the range of the training
- * images for floats. */
+/** Swaps dark and bright in images: 255 - x for bytes, and within the range of the training images
+ * for floats. */
 export function negativesOf(dataset: Dataset): Dataset {
   const sum = dataset.inputType === 'u8' ? BYTE_RANGE : rangeSum(dataset.train.inputs);
   const turn = (split: Split): Split => ({ ...split, inputs: split.inputs.map((x) => sum - x) });

@@ -1,6 +1,6 @@
-// Convergence: training loss of one plain net with batch normalization and without, for some
-// learning rates, in short windows of steps. Says too how steadily the losses fall. Ioffe and
-// Szegedy 2015 claim the faster convergence; Santurkar et al. 2018 the smoother way.
+// Convergence: training loss of one plain net with and without batch normalization, at several
+// learning rates, in short windows of steps. Also measures how steadily the losses fall. Ioffe and
+// Szegedy 2015 claim faster convergence; Santurkar et al. 2018 claim a smoother path.
 
 import { sgd } from '../../optim/optimizer.ts';
 import {
@@ -40,21 +40,21 @@ import { trainCurve } from './lossCurve.ts';
 import { convNetWith, DEEP_STAGES, NORM_TITLES } from './plainNets.ts';
 import { runsByNorm } from './runsByNorm.ts';
 
-/** Learning rates of plain SGD, small to large; the middle one is where both are compared. */
+/** Learning rates of plain SGD, small to large. Variants are compared at the middle one. */
 const RATES: Rates = [0.02, 0.1, 0.5];
 type Rates = readonly [low: number, same: number, high: number];
-/** What lies between two of them. */
+/** The ratio between neighboring rates. */
 const RATE_FACTOR = 5;
 
 const FULL = { steps: 600, windowSteps: 20 };
 const QUICK = { steps: 200, windowSteps: 20 };
-/** 4 replicas keep up to 4 threads busy; together 32 samples. */
+/** 4 replicas keep up to 4 threads busy; the global batch is 32. */
 const REPLICAS = 4;
 const REPLICA_BATCH = 8;
 
 /** What is compared. */
 interface Compared {
-  /** `none` and those that are compared with it. */
+  /** `none` and the norms compared with it. */
   readonly norms: readonly ComparedNorm[];
   readonly rates: Rates;
   readonly size: typeof FULL;
@@ -107,17 +107,16 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   };
 }
 
-/** The mean over all steps: the area under the curve, which is small where the loss falls early.
- * */
+/** The mean over all steps: the area under the curve, which is small if the loss falls early. */
 const meanLoss: Measure = (result) => mean(listOf(result, 'losses'));
 const testError: Measure = (result) => 100 * numberOf(result, 'testError');
-/** The largest rise from a window to the next, 0 where the loss only falls. */
+/** The largest rise from one window to the next; 0 if the loss only falls. */
 const largestRise: Measure = (result) => {
   const losses = listOf(result, 'losses');
   return losses.reduce((most, loss, i) => Math.max(most, loss - (losses[i - 1] ?? loss)), 0);
 };
 
-/** How far each seed's mean loss lies from the median over the seeds (Brown and Forsythe 1974). */
+/** How far each seed's mean loss is from the median over the seeds (Brown and Forsythe 1974). */
 function distances(values: SeedValues): SeedValues {
   const sorted = [...values.values()].sort((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;
@@ -152,7 +151,7 @@ const NOTES = [
     'is noise from the samples, which is the same for both variants.',
 ];
 
-/** What a measure gave, by seed; empty without a rate. */
+/** Returns the values of a measure by seed; empty without a rate. */
 type ValuesAt = (norm: ComparedNorm, rate: number | undefined, measure: Measure) => SeedValues;
 
 /** The rates of a norm and of `none`. */

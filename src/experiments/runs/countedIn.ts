@@ -1,6 +1,6 @@
-// Evaluates a trained net by running statistics into which each sample is counted with the weight
-// that it had in training (after EvalNorm, Singh and Shrivastava 2019), beside a trainer that
-// evaluates without.
+// Evaluates a trained net with running statistics that count in each evaluated sample, with the
+// weight that it had in training (after EvalNorm, Singh and Shrivastava 2019). This needs a second
+// trainer, because the first one evaluates without it.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -9,15 +9,15 @@ import { sgd } from '../../optim/optimizer.ts';
 import type { Evaluation } from '../../runtime/evaluation.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 
-/** The evaluation on the test samples of `data`; nothing is trained. */
+/** Evaluates on the test samples of `data`, without training. */
 export async function evaluateCountedIn(trainer: Trainer, data: Dataset): Promise<Evaluation> {
   const { model, loss, replicas, globalBatch, mode } = trainer.config;
   const corrected = await Trainer.start({
     model,
-    // No more training samples than a step has: none is taken.
+    // The minimum, a single step's samples: there is no training.
     data: firstTrain(data, globalBatch),
     loss,
-    // Is never used.
+    // Never used.
     optimizer: sgd({ lr: 1 }),
     replicas,
     globalBatch,

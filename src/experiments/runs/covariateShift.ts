@@ -1,6 +1,6 @@
 // Internal covariate shift: how far the distribution of each layer's inputs moves on a fixed probe
-// batch, from one step to the next and over a training (Ioffe and Szegedy 2015), with batch norm
-// and without; and at the same steps what Santurkar et al. 2018 measured (landscape.ts).
+// batch, from one step to the next and over a whole training run (Ioffe and Szegedy 2015), with and
+// without batch norm. Also measures what Santurkar et al. 2018 did (landscape.ts) at those steps.
 
 import type { Dataset } from '../../data/dataset.ts';
 import { sgd } from '../../optim/optimizer.ts';
@@ -40,16 +40,16 @@ const QUICK = { steps: 160, every: 20 };
 const REPLICAS = 4;
 const REPLICA_BATCH = 8;
 const RATE = 0.1;
-/** Replicas of the probe: 64 samples with the usual batch. */
+/** Replicas of the probe: 64 samples with the default batch size. */
 const PROBE_REPLICAS = 8;
-/** Stands for what has left all bounds, so that files can hold it. */
+/** Replaces values that have diverged, so that files can hold them. */
 const LARGEST = 1e6;
 
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
   return normsAgainst(options, ['none', 'sync']);
 }
 
-/** Whole intervals between looks, at least two. */
+/** The steps, as a whole number of intervals between looks, at least two. */
 function sizeOf(options: ExperimentOptions): typeof FULL {
   const { steps: own, every } = options.quick ? QUICK : FULL;
   const batch = REPLICAS * oneBatchFrom(options, REPLICA_BATCH);
@@ -80,7 +80,7 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const optimizer = sgd({ lr: rate });
   const probe = bindProbe({ model, data, optimizer, replicas: PROBE_REPLICAS, seed });
   const looks = new Looks(probe, rate);
-  // The probe starts with the weights that the run starts with.
+  // The probe and the run start with the same weights.
   looks.begin();
   const curve = await trainCurve(
     {
@@ -105,19 +105,19 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   };
 }
 
-/** The probe: so many training samples drawn from all, and nothing to test. */
+/** The probe's data: `count` of the training samples, and no test samples. */
 function probeData(dataset: Dataset, count: number): Dataset {
   const { inputs, targets } = dataset.test;
   const test = { count: 0, inputs: inputs.subarray(0, 0), targets: targets.subarray(0, 0) };
   return someTrain({ ...dataset, test }, Math.min(count, dataset.train.count));
 }
 
-/** Takes down what the probe sees, at the beginning of each interval and a step later. */
+/** Records what the probe sees at the start of each interval and one step later. */
 class Looks {
   private readonly probe: Probe;
   private readonly rate: number;
   private before = new Float32Array();
-  /** Of each look, by layer. */
+  /** For each look, by layer. */
   private readonly distributions: (readonly Distribution[])[] = [];
   private readonly steps: (readonly Distances[])[] = [];
   private readonly landscapes: Landscape[] = [];
@@ -128,14 +128,14 @@ class Looks {
     this.rate = rate;
   }
 
-  /** At the parameters that the probe holds. */
+  /** Looks at the probe's current parameters, at the start of an interval. */
   begin(): void {
     this.distributions.push(this.see());
     this.landscapes.push(landscapeAt(this.probe, this.rate));
     this.before = this.probe.parameters.slice();
   }
 
-  /** At those that one step made of the last ones. */
+  /** Looks at the parameters one step later. */
   afterStep(): void {
     const after = this.probe.parameters.slice();
     const before = this.distributions.at(-1)!;
@@ -168,7 +168,7 @@ class Looks {
     );
   }
 
-  /** Distributions of the inputs of all layers but the first, which sees the data. */
+  /** Distributions of the inputs of all layers but the first, the inputs of which are the data. */
   private see(): readonly Distribution[] {
     const found: Distribution[] = [];
     this.probe.run((layer, inputs) => {
@@ -178,7 +178,7 @@ class Looks {
   }
 }
 
-/** Means over the looks, by layer. */
+/** The mean over the looks, by layer. */
 function byLayer(looks: readonly (readonly number[])[]): readonly number[] {
   return looks[0]!.map((_, layer) => meanOf(looks.map((layers) => layers[layer]!)));
 }

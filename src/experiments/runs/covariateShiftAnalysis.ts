@@ -1,5 +1,5 @@
-// What the runs of covariate-shift say: how far inputs of layers move with each norm and without,
-// how predictable loss and gradient are, and verdicts on both, for the textbook and against it.
+// Analyzes the runs of covariate-shift: how far layer inputs move with each norm and without one,
+// how predictable loss and gradient are, and verdicts on both, for and against the textbook.
 
 import type { ComparedNorm } from '../engine/choices.ts';
 import {
@@ -22,7 +22,7 @@ import type {
 import { STEP_FACTORS } from './landscape.ts';
 import { capitalized, NORM_TITLES } from './plainNets.ts';
 
-/** What a run has lists of: by layer, or by look. */
+/** The lists of a run: by layer, or by look. */
 export const LISTS = [
   'stepShift',
   'drift',
@@ -39,21 +39,21 @@ export const LISTS = [
 type ListName = (typeof LISTS)[number];
 
 export interface ShiftSubject {
-  /** `none` and those that are compared with it. */
+  /** `none` and the norms compared with it. */
   readonly norms: readonly ComparedNorm[];
   readonly steps: number;
   /** Steps between two looks. */
   readonly every: number;
 }
 
-/** What has no logarithm counts as this. */
+/** Replaces smaller values, so that logarithms stay finite. */
 const SMALLEST = 1e-12;
 
 const meanIn =
   (list: ListName): Measure =>
   (result) =>
     mean(listOf(result, list));
-/** Of what spans orders of magnitude in a training: one look must not decide alone. */
+/** For values that span orders of magnitude during training, so that no single look dominates. */
 const logIn =
   (list: ListName): Measure =>
   (result) =>
@@ -64,7 +64,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** All that the results say. */
+/** Analyzes all results. */
 export function analyseShift(results: readonly RunResult[], subject: ShiftSubject): Analysis {
   const { norms } = subject;
   return {
@@ -200,7 +200,8 @@ function shiftVerdicts(results: readonly RunResult[], norm: ComparedNorm): reado
   );
 }
 
-/** What Santurkar et al. 2018 measure; the last claim is the textbook's in their definition. */
+/** Claims about what Santurkar et al. 2018 measure. The last is the textbook's, in their
+ * definition. */
 function landscapeVerdicts(
   results: readonly RunResult[],
   norm: ComparedNorm,

@@ -1,7 +1,7 @@
-// Fine-tuning with one or two images per replica: what to do with the batch norms of a pretrained
-// net? Detection code freezes them, since statistics of so few images are of no use;
-// SyncBN has those of all replicas. A run trains a net on half of the classes with large batches,
-// then fine-tunes it on the other half in each way, on images like those before and on negatives.
+// Fine-tuning with one or two images per replica: what to do with a pretrained net's batch norms?
+// Detection code freezes them, because statistics of so few images are useless; SyncBN has the
+// statistics of all replicas. A run trains a net on half of the classes with large batches, then
+// fine-tunes it in each way on the other half, either on similar images or on negatives.
 
 import type { Dataset } from '../../data/dataset.ts';
 import type { BatchNormSwitches } from '../../nn/convert/switchBatchNorm.ts';
@@ -35,13 +35,14 @@ import { type LossCurve, trainCurve } from './lossCurve.ts';
 import { LONG_STAGES, plainConvNet, purposeOf } from './plainNets.ts';
 
 const REPLICAS = 8;
-/** Images that a fine-tuning sees, and samples that it has. Quick runs have fewer seeds. */
+/** Images seen during fine-tuning, and distinct samples among them. Quick runs have the same sizes
+ * but fewer seeds. */
 const IMAGES = 8000;
 const SAMPLES = 2000;
 const PRETRAIN_STEPS = 250;
 const PRETRAINING = { replicaBatch: 8, rate: 0.1 };
-/** With one seed each way was tried at 0.005, 0.02 and 0.05; this was the best, or within a point
- * of it, for all. */
+/** Each way was tried with one seed at 0.005, 0.02 and 0.05. This rate was the best for each, or
+ * within a percentage point of the best. */
 const RATE = 0.02;
 const MOMENTUM = 0.9;
 
@@ -72,7 +73,7 @@ function netFor(dataset: Dataset, norm: 'sync' | 'local'): LayerSpec {
   return plainConvNet({ ...purposeOf(dataset), norm, stages: LONG_STAGES });
 }
 
-/** With the norms that need most values, and all classes of the data. */
+/** Uses the norms that need the most values, and all classes of the data. */
 function nets(_settings: PlainRecord, { dataset }: NetContext): readonly LayerSpec[] {
   return [netFor(dataset, 'local')];
 }
@@ -81,7 +82,7 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const { first, second } = classHalves(context.dataset);
   const wanted = choiceIn(settings, 'target', TARGETS);
   const target = targetData(wanted === 'alike' ? first : negativesOf(first), settings);
-  // Each way takes its share of the run's progress, and so does the training before.
+  // Each way, and the pretraining, has its share of the run's progress.
   const parts = WAYS.length + 1;
   const partOf = (part: number): RunContext => ({
     ...context,
@@ -139,8 +140,8 @@ interface FineTuning {
   readonly settings: PlainRecord;
 }
 
-/** What the batch norms do in each way; nothing special in those that are not listed. The
- * parameters of a net are the same in all, so that all last layers start alike. */
+/** The batch norm switches of each way; ways that are not listed need none. A net has the same
+ * parameters in every way, so that all last layers start with the same values. */
 const SWITCHES: Readonly<Partial<Record<Way, BatchNormSwitches>>> = {
   statistics: { statistics: 'running', updateStatistics: false },
   frozen: { statistics: 'running', updateStatistics: false, trainAffine: false },
@@ -150,7 +151,7 @@ function fineTune(of: FineTuning, context: RunContext): Promise<LossCurve> {
   const { way, weights, target, settings } = of;
   const steps = numberIn(settings, 'steps');
   const model = netFor(target, way === 'local' ? 'local' : 'sync');
-  // The classes of the last layer are others.
+  // The last layer has other classes, so its weights are not loaded.
   const head = `${leafPaths(model).at(-1)!}.`;
   const switches = SWITCHES[way];
   return trainCurve(

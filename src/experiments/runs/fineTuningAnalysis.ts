@@ -1,5 +1,5 @@
-// What the runs of fine-tuning say: test errors by what became of the batch norms, for images like
-// those before and for negatives, and verdicts on what freezing costs and saves.
+// Analyzes the runs of fine-tuning: test errors by treatment of the batch norms, for similar images
+// and for negatives, and verdicts on what freezing costs and saves.
 
 import { batchesFrom } from '../engine/choices.ts';
 import {
@@ -22,10 +22,10 @@ import type {
   RunResult,
 } from '../engine/experiment.ts';
 
-/** The largest first. */
+/** Largest first. */
 export const REPLICA_BATCHES: readonly number[] = [2, 1];
 export const LOSS_WINDOWS = 10;
-/** Percentage points that count as the same. */
+/** Differences up to this many percentage points count as equal. */
 const SAME_POINTS = 1;
 
 export const WAYS = ['sync', 'local', 'statistics', 'frozen'] as const;

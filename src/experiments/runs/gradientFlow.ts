@@ -1,6 +1,6 @@
-// Gradient flow: norms of the weight gradients by depth in deep plain perceptrons, with batch
-// normalization and without, for three ways of making the layers. Only hidden layers of one shape
-// are compared; the first, which sees the inputs, and the last, which gives classes, are left out.
+// Gradient flow: norms of the weight gradients by depth in deep plain perceptrons, with and without
+// batch normalization, for three kinds of layers. Only hidden layers of the same shape are
+// compared; the first layer and the last, which outputs classes, are left out.
 
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
@@ -45,13 +45,13 @@ import { LOSS_LIMIT, trainCurve } from './lossCurve.ts';
 import { NORM_TITLES, plainPerceptron, purposeOf } from './plainNets.ts';
 import { runsByNorm } from './runsByNorm.ts';
 
-/** How the layers are made. The first two lose signal with depth, the third keeps it at first. */
+/** The kinds of layers. The first two lose signal with depth; the third preserves it initially. */
 const CASES = {
   'relu-torch': { activation: 'relu', init: 'torch', title: 'ReLU, default init' },
   'sigmoid-torch': { activation: 'sigmoid', init: 'torch', title: 'sigmoid, default init' },
   'relu-kaiming': { activation: 'relu', init: 'kaimingNormal', title: 'ReLU, Kaiming init' },
 } as const;
-/** The nets of the experiment, or the one of the caller. */
+/** The experiment's nets; with the caller's net there is one case. */
 const OWN_CASES = Object.keys(CASES) as (keyof typeof CASES)[];
 const CALLERS_CASE = 'given';
 type CaseName = keyof typeof CASES | typeof CALLERS_CASE;
@@ -69,12 +69,12 @@ const QUICK = { depth: 12, width: 64, steps: 120, sampleSteps: 20 };
 const REPLICAS = 4;
 const REPLICA_BATCH = 16;
 const RATE = 0.1;
-/** Stands for a gradient that is 0 or too small for float32, so that logarithms stay finite. */
+/** Replaces a gradient that is 0 or too small for float32, so that logarithms stay finite. */
 const SMALLEST_NORM = 1e-38;
-/** Stands for a gradient that has left float32, as those of a net that diverges do. */
+/** Replaces a gradient that exceeds float32, as in a net that diverges. */
 const LARGEST_NORM = 1e38;
 
-/** `none` and those that are compared with it. */
+/** `none` and the norms compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
   return normsAgainst(options, ['none', 'sync']);
 }
@@ -124,7 +124,7 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     },
     context,
   );
-  // Step 0 leaves a snapshot in the first window, so this is the gradient of the untrained net.
+  // The first window's snapshot is from step 0, so this is the gradient of the untrained net.
   const first = samples[0]!;
   const logMeans = first.map((_, layer) => mean(samples.map((norms) => Math.log10(norms[layer]!))));
   return {
@@ -137,16 +137,16 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   };
 }
 
-/** The gradient norms of the weights of hidden layers with as many inputs as outputs, in the order
- * of the layers, of the last snapshot step. */
+/** The weight gradient norms of hidden layers with as many inputs as outputs, in layer order, at
+ * the last snapshot step. */
 function hiddenNorms(trainer: Trainer): readonly number[] {
   const found = trainer.gradientNorms();
   const weights = (found?.tensors ?? []).filter(({ name }) => isLinearWeight(trainer, name));
   return weights.slice(1, -1).map(({ norm }) => limitNorm(norm));
 }
 
-/** The root mean square of the gradient of each weight with several axes, in the order of the
- * layers, of the last snapshot step: layers of any shape can be compared. */
+/** The root mean square gradient of each weight with several axes, in layer order, at the last
+ * snapshot step. Unlike norms, these can be compared across layer shapes. */
 function weightNorms(trainer: Trainer): readonly number[] {
   const weights = trainer.weights();
   return (trainer.gradientNorms()?.tensors ?? []).flatMap(({ name, norm }) => {
@@ -156,13 +156,13 @@ function weightNorms(trainer: Trainer): readonly number[] {
   });
 }
 
-/** A norm that has a finite logarithm. */
+/** Clamps a norm so that it has a finite logarithm. */
 export function limitNorm(norm: number): number {
   if (Number.isNaN(norm)) return LARGEST_NORM;
   return Math.min(Math.max(norm, SMALLEST_NORM), LARGEST_NORM);
 }
 
-/** Norms have a weight, too, but of one axis. */
+/** Norms have a weight too, but with one axis. */
 function isLinearWeight(trainer: Trainer, name: string): boolean {
   return trainer.weights().get(name)?.shape.length === 2;
 }
@@ -171,8 +171,8 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** log10 of the first hidden layer's gradient over the last one's: far below 0 is vanishing, far
- * above 0 is exploding. */
+/** log10 of the ratio of the first hidden layer's gradient to the last one's: vanishing if far
+ * below 0, exploding if far above. */
 const ratioOf = (list: 'initialNorms' | 'meanNorms'): Measure => {
   return (result) => {
     const norms = listOf(result, list);

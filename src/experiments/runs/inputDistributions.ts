@@ -1,13 +1,13 @@
-// The distribution of what comes into a layer, channel by channel, and how far two of them are from
-// each other: the Wasserstein-1 distance between quantiles, in units of the layer's own spread, so
-// that a net whose activations only grow does not count as one whose distributions move.
+// The distribution of a layer's inputs per channel, and the distance between two of them: the
+// Wasserstein-1 distance between quantiles, in units of the layer's own spread, so that activations
+// that only grow in scale do not count as a shift of the distribution.
 
 import { checkInteger } from '../../base/errors.ts';
 
-/** Quantiles at (i + 1/2) / n: the mean of their distances is the Wasserstein-1 distance of two
- * distributions with n equal parts. */
+/** Quantiles at (i + 1/2) / n. The mean of their distances is the Wasserstein-1 distance between
+ * two distributions with n equal parts. */
 const QUANTILES = 32;
-/** More values of a channel, and more channels, are thinned evenly. */
+/** If a channel has more values, or there are more channels, they are thinned evenly. */
 const MOST_VALUES = 4096;
 const MOST_CHANNELS = 64;
 
@@ -19,14 +19,14 @@ export interface Distribution {
 }
 
 export interface Distances {
-  /** Mean over the channels of the Wasserstein-1 distance. */
+  /** The Wasserstein-1 distance, averaged over channels. */
   readonly shift: number;
-  /** Mean over the channels of how far their mean, and their standard deviation, moved. */
+  /** How far the mean and the standard deviation moved, averaged over channels. */
   readonly mean: number;
   readonly std: number;
 }
 
-/** The distribution of values [n, channels]. */
+/** The distribution of `values` with shape [n, channels]. */
 export function distributionOf(values: Float32Array, channels: number): Distribution {
   const rows = values.length / channels;
   checkInteger('values of a channel', rows, 1);
@@ -54,9 +54,9 @@ export function distributionOf(values: Float32Array, channels: number): Distribu
   return { quantiles, means, stds };
 }
 
-/** How far two distributions of one layer are from each other, in standard deviations: the root of
- * the mean variance over the channels of both. A layer without any spread has not moved unless its
- * values did, which then counts as infinitely far. */
+/** The distance between two distributions of a layer, in units of the root mean variance over both
+ * and all channels. If a layer has no spread, its distance is 0 if its values did not move, and
+ * otherwise infinite. */
 export function distancesOf(a: Distribution, b: Distribution): Distances {
   const scale = Math.sqrt((meanSquare(a.stds) + meanSquare(b.stds)) / 2);
   const relative = (x: Float64Array, y: Float64Array): number => {

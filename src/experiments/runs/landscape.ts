@@ -1,7 +1,7 @@
-// What Santurkar et al. 2018 ("How does batch normalization help optimization?") measure at a step:
-// how much loss and gradient vary along the gradient's direction, and how much the gradient of a
-// layer changes when the layers before it are updated, which is their definition 2.1 of internal
-// covariate shift.
+// Measures at a step what Santurkar et al. 2018 ("How does batch normalization help optimization?")
+// do: how much loss and gradient vary along the gradient's direction, and how much a layer's
+// gradient changes when the layers before it are updated. The latter is their definition 2.1 of
+// internal covariate shift.
 
 import type { Probe } from '../../runtime/probe.ts';
 
@@ -9,15 +9,15 @@ import type { Probe } from '../../runtime/probe.ts';
 export const STEP_FACTORS = [0.5, 1, 2, 4] as const;
 
 export interface Landscape {
-  /** The largest loss along the way less the smallest, its beginning included. */
+  /** The largest loss along the way minus the smallest, including the start. */
   readonly lossRange: number;
-  /** The largest L2 distance of a gradient along the way from the one at its beginning. */
+  /** The largest L2 distance of a gradient along the way from the one at the start. */
   readonly gradientChange: number;
-  /** The same as a share of the L2 norm of the gradient at the beginning. */
+  /** `gradientChange` relative to the L2 norm of the gradient at the start. */
   readonly relativeChange: number;
 }
 
-/** Looks along the gradient at these parameters, which are there again in the end. */
+/** Looks along the gradient at the probe's parameters, and restores them at the end. */
 export function landscapeAt(probe: Probe, rate: number): Landscape {
   const { parameters, gradients } = probe;
   const start = parameters.slice();
@@ -41,9 +41,8 @@ export function landscapeAt(probe: Probe, rate: number): Landscape {
   };
 }
 
-/** For each probed layer but the first: the L2 distance between the gradients of its weight before
- * and after the layers before it are moved from `before` to `after`, as a share of the first one.
- * Leaves the parameters at `after`. */
+/** For each probed layer but the first, the relative change (L2) of its weight's gradient when the
+ * layers before it move from `before` to `after`. Leaves the parameters at `after`. */
 export function gradientShifts(
   probe: Probe,
   before: Float32Array,

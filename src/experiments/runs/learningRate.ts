@@ -1,6 +1,6 @@
-// Learning rate: the largest rate of plain SGD that still trains a net, with batch normalization
-// and without, on a grid of powers of 2. A rate trains when the loss at the end of a short run is
-// below a share of ln(classes), the loss of guessing.
+// Learning rate: the largest rate of plain SGD that still trains a net, with and without batch
+// normalization, on a grid of powers of 2. A rate trains the net if the loss at the end of a short
+// run is below a certain share of ln(classes), the loss of guessing.
 
 import { sgd } from '../../optim/optimizer.ts';
 import {
@@ -39,7 +39,7 @@ const FULL = { from: -5, to: 4, stepOf: 0.5, steps: 160, tailSteps: 40 };
 const QUICK = { from: -4, to: 4, stepOf: 1, steps: 100, tailSteps: 25 };
 const REPLICAS = 4;
 const REPLICA_BATCH = 8;
-/** The loss at the end has to be below this share of the loss of guessing. */
+/** The final loss must be below this share of the loss of guessing. */
 const TRAINED_SHARE = 0.5;
 
 function exponentsOf(options: ExperimentOptions): readonly number[] {
@@ -47,7 +47,7 @@ function exponentsOf(options: ExperimentOptions): readonly number[] {
   return Array.from({ length: (to - from) / stepOf + 1 }, (_, i) => from + i * stepOf);
 }
 
-/** `none` and those that are compared with it. */
+/** `none` and the norms compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
   return normsAgainst(options, ['none', 'sync']);
 }
@@ -90,11 +90,12 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   };
 }
 
-/** The loss at the end as a share of that of guessing. */
+/** The final loss as a share of the loss of guessing. */
 const lossShare: Measure = (result) => numberOf(result, 'loss') / numberOf(result, 'guessing');
 
-/** For each seed, the exponent of the largest rate that trained along with all smaller ones of the
- * grid; seeds without one are left out. A rate that trains above one that fails counts as luck. */
+/** For each seed, the exponent of the largest rate that trained together with all smaller ones on
+ * the grid. Seeds without one are omitted. A rate that trains above one that fails counts as
+ * luck. */
 function largestExponents(results: readonly RunResult[], norm: ComparedNorm): SeedValues {
   const runs = results
     .filter(({ settings }) => settings.norm === norm)

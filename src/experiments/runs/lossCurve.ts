@@ -1,6 +1,6 @@
-// Trains for a number of steps and records the mean training loss of each window of steps: the loop
-// of the experiments that look at curves, not at epochs. A loss that is not finite, or too large to
-// be useful, is recorded as LOSS_LIMIT, so that files can hold all results as numbers.
+// Trains for a number of steps and records the mean training loss of each window of steps, for
+// experiments that look at curves rather than epochs. A loss that is not finite, or too large to be
+// useful, is recorded as LOSS_LIMIT, so that files can hold all results as numbers.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -15,37 +15,37 @@ import type { TrainerOptions } from '../../runtime/trainerOptions.ts';
 import type { RunContext } from '../engine/experiment.ts';
 import { someTrain } from '../engine/samples.ts';
 
-/** Beyond this mean over an epoch, what later steps add to its sum is lost in rounding: a float64
- * has 16 digits. */
+/** If the mean over an epoch is larger, the losses of later steps are lost in rounding when added
+ * to its sum: a float64 has 16 digits. */
 const LARGEST_MEAN = 1e10;
 
-/** The largest loss that is written down; ten classes give 2.3 for guessing. */
+/** The largest recorded loss. Guessing among ten classes gives 2.3. */
 export const LOSS_LIMIT = 1000;
 
 export interface CurveRun extends Pick<TrainerOptions, 'weights' | 'strictWeights' | 'batchNorm'> {
   readonly model: LayerSpec;
   readonly optimizer: OptimizerSpec;
-  /** Default: by the targets. */
+  /** Default: chosen by the targets. */
   readonly loss?: LossSpec;
-  /** Over all epochs that the steps begin; default constant. */
+  /** Spans all epochs that the steps reach, including a partial last one; default constant. */
   readonly schedule?: ScheduleSpec;
   readonly replicas: number;
   readonly replicaBatch: number;
   readonly steps: number;
-  /** The last window has what is left. Several lengths are used in rotation. */
+  /** Steps per window; the last window has the remainder. Several lengths are used in rotation. */
   readonly windowSteps: number | readonly number[];
   readonly seed: number;
-  /** Instead of the context's. */
+  /** Default: the context's dataset. */
   readonly dataset?: Dataset;
-  /** The splits that are evaluated at the end; default none. */
+  /** The splits to evaluate at the end; default none. */
   readonly evaluates?: readonly ScoredSplit[];
-  /** See the option of the Trainer; default 0, never. */
+  /** See the Trainer's option; default 0, never. */
   readonly diagnosticsEvery?: number;
   /** Which samples each replica sees; default `iid`. */
   readonly shards?: Shards;
   /** Called with each progress report of the trainer. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Called after each window, while nothing is trained. */
+  /** Called after each window, while training is paused. */
   readonly onWindow?: (trainer: Trainer) => void;
   /** Called at the end, before the evaluations and before the trainer is closed. */
   readonly atEnd?: (trainer: Trainer) => Promise<void>;
@@ -54,21 +54,20 @@ export interface CurveRun extends Pick<TrainerOptions, 'weights' | 'strictWeight
 export interface LossCurve {
   /** Mean training loss of each window, at most {@link LOSS_LIMIT}. */
   readonly losses: readonly number[];
-  /** On the whole splits, where they were asked for. */
+  /** Scores on whole splits, if requested. */
   readonly test: Score | undefined;
   readonly train: Score | undefined;
   readonly trainMs: number;
 }
 
 export interface Score {
-  /** The share of samples that were wrong. */
+  /** The share of misclassified samples. */
   readonly error: number;
   /** At most {@link LOSS_LIMIT}. */
   readonly loss: number;
 }
 
-/** One training, from the seed to the errors. Rejects with the signal's reason when it is
- * aborted. */
+/** Trains a net and evaluates it. Rejects with the signal's reason if it is aborted. */
 export async function trainCurve(run: CurveRun, context: RunContext): Promise<LossCurve> {
   const trainer = await startTrainer(run, context);
   const onAbort = (): void => trainer.stop();
@@ -117,10 +116,10 @@ async function scoresOf(
   return scores;
 }
 
-/** Splits that have scores. */
+/** Splits that can be scored. */
 type ScoredSplit = 'train' | 'test';
 
-/** A loss that can be written down and averaged. */
+/** Limits a loss so that it can be stored and averaged. */
 export function limitLoss(loss: number): number {
   return Number.isNaN(loss) ? LOSS_LIMIT : Math.min(loss, LOSS_LIMIT);
 }
@@ -128,7 +127,7 @@ export function limitLoss(loss: number): number {
 function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
   const { model, optimizer, replicas, replicaBatch, steps, seed } = run;
   const dataset = run.dataset ?? context.dataset;
-  // No more samples than are seen, since each trainer copies them into its memory.
+  // No more samples than training sees, because each trainer copies them into its memory.
   const count = Math.min(dataset.train.count, steps * replicas * replicaBatch);
   const workers = context.workers;
   return Trainer.start({
@@ -146,18 +145,18 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
     ...(workers !== undefined && { workers: Math.min(workers, replicas) }),
     dropLast: true,
     seed,
-    // A run that diverges is a result.
+    // A diverging run is a result.
     onNonFinite: 'continue',
     diagnosticsEvery: run.diagnosticsEvery ?? 0,
-    // What an experiment trains, local norms included, is what it is about.
+    // Experiments choose their norms deliberately, even local ones.
     onNotice: () => {},
   });
 }
 
-/** Takes the trainer's means, which are over an epoch so far, apart into means of windows. */
+/** Converts the trainer's losses, which are means over the epoch so far, into means of windows. */
 class LossSums {
   private readonly stepsPerEpoch: number;
-  /** Of the epoch, up to the last window: the sum of the steps' losses, and the steps. */
+  /** The sum of the step losses and the number of steps in the epoch, up to the last report. */
   private epochSum = 0;
   private epochSteps = 0;
   private windowSum = 0;
@@ -167,7 +166,7 @@ class LossSums {
     this.stepsPerEpoch = stepsPerEpoch;
   }
 
-  /** Full batches only (dropLast), so that every step has the same weight. */
+  /** Adds a report. All batches are full (dropLast), so that every step has the same weight. */
   add({ kind, step, loss }: Progress): void {
     const steps = step - Math.floor((step - 1) / this.stepsPerEpoch) * this.stepsPerEpoch;
     const isLost = Number.isNaN(loss) || loss > LARGEST_MEAN;
@@ -179,7 +178,7 @@ class LossSums {
     this.epochSteps = isOver ? 0 : steps;
   }
 
-  /** The mean of the window, and on to the next. */
+  /** Returns the mean of the window and starts the next one. */
   take(): number {
     const mean = this.windowSum / this.windowSteps;
     this.windowSum = 0;

@@ -1,7 +1,6 @@
-// Replicas with samples of their own: local batch norm, SyncBN and group norm where every
-// replica sees all classes, a mixture of its own (Hsu, Qi and Brown 2019), or few classes (McMahan
-// et al. 2017). The same samples are also evaluated, so that what evaluation costs is told from
-// what training does.
+// Non-IID replicas: local batch norm, SyncBN and group norm when each replica sees all classes, its
+// own mixture of classes (Hsu, Qi and Brown 2019), or few classes (McMahan et al. 2017). The
+// training samples are also evaluated, to separate the cost of evaluation from that of training.
 
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
@@ -52,9 +51,9 @@ const FULL = { samples: 8000, epochs: 8 };
 const QUICK = { samples: 2000, epochs: 4 };
 const RATE = 0.0125;
 const MOMENTUM = 0.9;
-/** Batches over which PreciseBN measures. */
+/** Batches that PreciseBN measures statistics on. */
 const MEASURED_BATCHES = 75;
-/** Percentage points that count as the same. */
+/** Differences up to this many percentage points count as equal. */
 const SAME_POINTS = 1;
 
 function sizeFor({ quick, epochs, facts }: ExperimentOptions): typeof FULL {
@@ -131,13 +130,13 @@ const percent =
   (result) =>
     100 * numberOf(result, name);
 
-/** What was measured, in %, by norm and shards. */
+/** The measures, in %. */
 const MEASURES = {
   test: percent('testError'),
   training: percent('trainingError'),
   train: percent('trainError'),
   precise: percent('preciseError'),
-  /** How much larger the error of the training samples is with running statistics. */
+  /** How much larger the training samples' error is with running statistics. */
   gap: (result: RunResult) => percent('trainError')(result) - percent('trainingError')(result),
 } satisfies Record<string, Measure>;
 

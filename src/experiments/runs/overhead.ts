@@ -1,6 +1,6 @@
-// Overhead: what normalizing costs, as a share of the training step, by batch and channels. Nets
-// that differ in nothing but their norms take turns in short windows in one process, so that a
-// machine that slows down for a while slows all of them; the median of the windows counts.
+// Overhead: the cost of normalization as a share of the training step, by batch size and channels.
+// Nets that differ only in their norms run alternately, in short windows in one process, so that a
+// temporary slowdown of the machine affects all of them. The result is the median of the windows.
 
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import {
@@ -48,19 +48,19 @@ const FULL = {
   windowSamples: 256,
 };
 const QUICK = { replicaBatches: [2, 16], channels: [16], windows: 5, windowSamples: 128 };
-/** Two replicas are the smallest number that has something to synchronize. */
+/** The smallest number of replicas with something to synchronize. */
 const REPLICAS = 2;
-/** Stands for the widths of a caller's net. */
+/** Stands for the width of a caller's net. */
 const OWN_WIDTH = 0;
 
-/** What is timed, `none` first. */
+/** The norms to time, `none` first. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
   const norms = normsAgainst(options, ['none', 'local', 'sync', 'group']);
   return ['none', ...norms.filter((norm) => norm !== 'none')];
 }
 
-/** Samples of a replica, the smallest first, and the widths of the nets; a caller's net has its
- * own, which counts as 0. */
+/** The per-replica batch sizes, smallest first, and the widths of the nets. A caller's net has
+ * width {@link OWN_WIDTH}. */
 function placesOf(options: ExperimentOptions): {
   readonly replicaBatches: readonly number[];
   readonly channels: readonly number[];
@@ -95,7 +95,7 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   );
 }
 
-/** `2 x 8, 16 channels`. */
+/** For example `2 x 8, 16 channels`. */
 function placeName(replicaBatch: number, width: number): string {
   const batch = `${REPLICAS} x ${replicaBatch}`;
   return width === OWN_WIDTH ? batch : `${batch}, ${width} channels`;
@@ -140,7 +140,7 @@ function timedNet(norm: ComparedNorm, channels: number, context: NetContext): La
   return plainConvNet({ ...purposeOf(context.dataset), norm, stages });
 }
 
-/** The share of the step that is there for the norm, in percent of the step with it. */
+/** The norm's share of the step that includes it, in percent. */
 function overheadOf(norm: ComparedNorm): Measure {
   return ({ timings }) => {
     const withNorm = timings[`${norm}StepMs`]!;
@@ -182,7 +182,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
   };
 }
 
-/** What the norms of the widest net take. */
+/** The cost of norms in the widest net. */
 interface Shares {
   readonly norms: readonly ComparedNorm[];
   readonly widest: number;
@@ -232,7 +232,7 @@ function sharePlot({ norms, of, widest, replicaBatches }: Shares): AnalysisPlot 
   };
 }
 
-/** `, 16 channels`, or nothing for a caller's net. */
+/** For example `, 16 channels`; empty for a caller's net. */
 function inWidth(width: number): string {
   return width === OWN_WIDTH ? '' : `, ${width} channels`;
 }

@@ -1,6 +1,6 @@
-// What would others compute? The rules of other systems, imitated in float32, and this library on
-// threads, beside the exact result: on even, uneven, small and empty shards, and with means that
-// are large against the standard deviation. Nothing is trained.
+// What would other systems compute? Compares their rules, imitated in float32, and this library on
+// threads with the exact result: on even, uneven, small and empty shards, and with means much
+// larger than the standard deviation. There is no training.
 
 import { UsageError } from '../../base/errors.ts';
 import type { PlotSeries } from '../../report/plot.ts';
@@ -29,7 +29,7 @@ import { type RunValues, resultWith } from '../engine/resultSchema.ts';
 import { CONVENTIONS, type Convention } from '../peers/conventions.ts';
 import { ERROR_LIMIT, ERRORS, type ErrorName, errorsOf, OURS } from '../peers/errors.ts';
 
-/** Batches on four ranks: values per channel of each, and how far the ranks' means lie apart. */
+/** Batches on four ranks: values per channel on each rank, and the spread of the rank means. */
 const CASES = {
   even: { rows: '64 64 64 64', mean: 0, spread: 0, title: 'even shards' },
   uneven: { rows: '5 120 40 91', mean: 0, spread: 1, title: 'uneven shards, unlike ranks' },
@@ -62,7 +62,7 @@ function conventionsOf({ conventions }: ExperimentOptions): readonly Convention[
 }
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  // Refuses names that are not known.
+  // Rejects unknown names.
   conventionsOf(options);
   return seedsOf(options).flatMap((seed) => [
     ...CASE_NAMES.map((name) => {
@@ -92,7 +92,7 @@ async function run({ settings }: RunSpec): Promise<RunValues> {
   return { values, timings: { trainMs: performance.now() - startMs } };
 }
 
-/** The worst, or the least, error of some systems by seed. */
+/** The largest or smallest error of some systems, by seed. */
 type ErrorsOf = (
   names: readonly string[],
   error: ErrorName,
@@ -221,7 +221,7 @@ interface Bound {
 
 function verdictsOf(conventions: readonly Convention[], errors: ErrorsOf): readonly ClaimVerdict[] {
   const large = { case: 'mean', mean: LARGE_MEAN };
-  /** The claim holds for all of these systems that are looked at. */
+  /** The verdict on a claim about all compared systems that match `is`. */
   const of = (is: (convention: Convention) => boolean, bound: Bound): readonly ClaimVerdict[] => {
     const found = conventions.filter(is);
     if (found.length === 0) return [];
@@ -280,7 +280,7 @@ function verdictsOf(conventions: readonly Convention[], errors: ErrorsOf): reado
   ];
 }
 
-/** Largest error of anything that this library computes. */
+/** The largest allowed error of any value that this library computes. */
 const OUR_BOUND = 2e-6;
 
 function oursVerdict(errors: ErrorsOf): ClaimVerdict {

@@ -1,6 +1,6 @@
-// The nets of the experiments, without anything that hides what a normalization does: no
-// shortcuts, no dropout. Convolutions and linear layers have a bias where no normalization
-// follows, whose own bias would make theirs superfluous.
+// The nets of the experiments, without anything that would mask the effect of a normalization: no
+// shortcuts, no dropout. Convolutions and linear layers have a bias only if no normalization
+// follows, because its bias would make theirs redundant.
 
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../../base/shape.ts';
@@ -19,13 +19,13 @@ import type { Experiment } from '../engine/experiment.ts';
 
 export type PlainActivation = 'relu' | 'sigmoid' | 'tanh';
 
-/** What a net is made for: an input and the classes to tell apart. */
+/** The input shape and number of classes that a net is made for. */
 export interface NetPurpose {
   readonly inputShape: Shape;
   readonly classes: number;
 }
 
-/** How tables and curves call them. */
+/** The names of norms in tables and curves. */
 export const NORM_TITLES: Readonly<Record<ComparedNorm, string>> = {
   none: 'no norm',
   sync: 'batch norm',
@@ -35,15 +35,15 @@ export const NORM_TITLES: Readonly<Record<ComparedNorm, string>> = {
   instance: 'instance norm',
 };
 
-/** The same where replicas have samples of their own. */
+/** The names of norms in experiments that contrast local and synchronized batch norm. */
 export const REPLICA_NORM_TITLES = { ...NORM_TITLES, sync: 'SyncBN' };
 
-/** A title at the beginning of a sentence. */
+/** Capitalizes a title for the start of a sentence. */
 export function capitalized(title: string): string {
   return `${title[0]!.toUpperCase()}${title.slice(1)}`;
 }
 
-/** What a net has to be made for to fit a dataset. Throws a {@link UsageError} for regression. */
+/** The purpose of a net that fits a dataset. Throws a {@link UsageError} for regression. */
 export function purposeOf(dataset: Dataset): NetPurpose {
   const { name, inputShape, task } = dataset;
   if (task.kind === 'classification') return { inputShape, classes: task.classes };
@@ -54,7 +54,7 @@ export function purposeOf(dataset: Dataset): NetPurpose {
   });
 }
 
-/** A normalization after a layer with outputs of this shape; none at all for `none`. */
+/** The normalization after a layer with this output shape; empty for `none`. */
 export function normLayers(norm: ComparedNorm, shape: Shape): LayerSpec[] {
   const channels = channelsOf(shape);
   switch (norm) {
@@ -79,7 +79,7 @@ export interface ConvStage {
   readonly stride: 1 | 2;
 }
 
-/** Three convolutions: 28x28 images are 7x7 with 16 channels at the end. */
+/** Three convolutions: 28x28 images end as 7x7 with 16 channels. */
 export const SHALLOW_STAGES: readonly ConvStage[] = [
   { channels: 8, stride: 2 },
   { channels: 16, stride: 2 },
@@ -96,9 +96,9 @@ export const DEEP_STAGES: readonly ConvStage[] = [
   { channels: 16, stride: 1 },
 ];
 
-/** Eight convolutions down to 2x2 with 28x28 inputs: a replica of 2 samples has 8 values per
- * channel in the last two norms, few enough to be noisy, and more than the two that are always +1
- * and -1. */
+/** Eight convolutions, down to 2x2 for 28x28 inputs. With a per-replica batch size of 2, the last
+ * two norms have 8 values per channel: few enough to be noisy, but not just two, which would always
+ * normalize to +1 and -1. */
 export const LONG_STAGES: readonly ConvStage[] = [
   { channels: 16, stride: 2 },
   { channels: 16, stride: 1 },
@@ -117,9 +117,9 @@ export interface ConvNetOptions extends NetPurpose {
   readonly hidden?: number;
 }
 
-/** conv, norm, ReLU for each stage, then linear on the flattened output. Hidden layers are
- * initialized for ReLU (He et al. 2015), so that the net without a norm has a good start, too.
- * Throws a {@link UsageError} for inputs that are not images. */
+/** Creates a net of conv, norm and ReLU for each stage, then a linear layer on the flattened
+ * output. Hidden layers are initialized for ReLU (He et al. 2015), so that the net without a norm
+ * also starts well. Throws a {@link UsageError} if inputs are not images. */
 export function plainConvNet(options: ConvNetOptions): LayerSpec {
   const { inputShape, classes, norm, stages, hidden } = options;
   if (inputShape.length !== 3) {
@@ -150,8 +150,8 @@ export function plainConvNet(options: ConvNetOptions): LayerSpec {
   return sequential([...layers, linear(features, classes)]);
 }
 
-/** The `nets` of an experiment that trains {@link plainConvNet}, or the caller's net, with the norm
- * of the settings. */
+/** The `nets` of an experiment that trains {@link plainConvNet} or the caller's net, with the norm
+ * in the settings. */
 export function convNetWith(stages: readonly ConvStage[]): NonNullable<Experiment['nets']> {
   return (settings, context) => {
     const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
@@ -168,11 +168,12 @@ export interface PerceptronOptions extends NetPurpose {
   readonly depth: number;
   readonly width: number;
   readonly activation: PlainActivation;
-  /** `torch` is small for deep nets; `kaimingNormal` keeps the size of ReLU activations. */
+  /** `torch` is small for deep nets; `kaimingNormal` preserves the scale of ReLU activations. */
   readonly init: 'torch' | 'kaimingNormal';
 }
 
-/** Hidden layers of one width, each linear, norm, activation; then a linear layer. */
+/** Creates a net of hidden layers with the same width, each with linear, norm and activation, then
+ * a linear layer. */
 export function plainPerceptron(options: PerceptronOptions): LayerSpec {
   const { inputShape, classes, norm, depth, width, activation, init } = options;
   const layers: LayerSpec[] = [flatten()];

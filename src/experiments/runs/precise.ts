@@ -1,7 +1,6 @@
-// Statistics for evaluation: the running averages of training, against the population's
-// (PreciseBN, Wu and Johnson 2021) and against statistics that count the evaluated sample in
-// (after EvalNorm, Singh and Shrivastava 2019). One training each; only how it is evaluated
-// differs.
+// Statistics for evaluation: compares the running averages of training with population statistics
+// (PreciseBN, Wu and Johnson 2021) and with statistics that count in the evaluated sample (after
+// EvalNorm, Singh and Shrivastava 2019). Each net is trained once and evaluated in several ways.
 
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
@@ -46,11 +45,11 @@ const TITLES: Readonly<Record<Way, string>> = {
 const REPLICAS = 8;
 const FULL = { batches: [2, 4, 8, 16], samples: 12_000, epochs: 5 };
 const QUICK = { batches: [2, 8], samples: 3200, epochs: 4 };
-/** Learning rate with batches of 16; it stays to the end, as in the middle of a training. */
+/** Learning rate for batches of 16. It is constant, as in the middle of a longer training run. */
 const RATE = 0.05;
 const RATE_BATCH = 16;
 const MOMENTUM = 0.9;
-/** Batches over which PreciseBN measures. */
+/** Batches that PreciseBN measures statistics on. */
 const MEASURED_BATCHES = 100;
 const WINDOW_STEPS = 50;
 

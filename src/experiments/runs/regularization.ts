@@ -1,6 +1,6 @@
-// Regularization: the gap between training and test error of nets that learn a small training set
-// by heart, with batch normalization, with group normalization, which has no noise of the batch,
-// and without. No weight decay and no augmentation, so that nothing else regularizes.
+// Regularization: the gap between training and test error of nets that memorize a small training
+// set, with batch normalization, with group normalization, which has no batch noise, and without a
+// norm. There is no weight decay or augmentation, so that nothing else regularizes.
 
 import { sgd } from '../../optim/optimizer.ts';
 import {
@@ -41,7 +41,7 @@ const REPLICA_BATCH = 8;
 const RATE = 0.02;
 const NOISE_CLAIM = 'Batch noise regularizes: the gap of batch norm is below that of group norm';
 
-/** `none` and those that are compared with it. */
+/** `none` and the norms compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
   return normsAgainst(options, ['none', 'sync', 'group']);
 }

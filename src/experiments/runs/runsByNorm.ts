@@ -1,13 +1,13 @@
-// The runs of the experiments that compare norms: each case with each norm and each seed.
+// The runs of experiments that compare norms: each case with each norm and each seed.
 
 import { type ComparedNorm, netSettings } from '../engine/choices.ts';
 import { seedsOf } from '../engine/compare.ts';
 import type { ExperimentOptions, PlainRecord, RunSpec } from '../engine/experiment.ts';
 import { NORM_TITLES } from './plainNets.ts';
 
-/** What all norms are compared in, such as a learning rate. */
+/** A condition to compare all norms under, such as a learning rate. */
 export interface NormCase {
-  /** The label of a run, but for its seed; default: the norm. */
+  /** The label of a run, without its seed; default: the norm. */
   readonly labelOf?: (norm: string) => string;
   readonly settings: PlainRecord;
 }
@@ -17,7 +17,7 @@ export function runsByNorm(
   of: {
     readonly norms: readonly ComparedNorm[];
     readonly cases: readonly NormCase[];
-    /** What else decides a run, the same in all. */
+    /** Settings that all runs share. */
     readonly settings: PlainRecord;
     readonly costOf: (norm: ComparedNorm) => number;
   },

@@ -1,7 +1,7 @@
-// Segmentation: a U-Net classes the pixels of scenes, of which a device holds one or two, as where
-// images are large. Batch norm then sees one or two images where each replica is alone, all of the
-// global batch where it is synchronized; group norm is unaffected. Evaluation is by running
-// statistics, and for local batch norm also with the image counted in, as in training.
+// Segmentation: a U-Net classifies the pixels of scenes. Each replica has one or two images, as is
+// common when images are large. Local batch norm then sees only those, SyncBN sees the global
+// batch, and group norm is unaffected. Evaluation uses running statistics; for local batch norm
+// also statistics with the image counted in, as in training.
 
 import { UsageError } from '../../base/errors.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -55,24 +55,24 @@ import { evaluateCountedIn } from './countedIn.ts';
 import { trainCurve } from './lossCurve.ts';
 import { capitalized, REPLICA_NORM_TITLES } from './plainNets.ts';
 
-/** Images that a run trains on, so that a batch of half the size takes twice as many steps. */
+/** Images that a run trains on. Half the batch size thus takes twice as many steps. */
 const IMAGES = { full: 32_000, quick: 12_000 };
-/** Windows of the loss's curve. */
+/** Windows of the loss curve. */
 const WINDOWS = 10;
 const REPLICAS = 8;
 const REPLICA_BATCHES = [2, 1];
-/** Before, each norm was tried with one seed, 1500 steps and one image per replica: rates 0.001,
- * 0.002, 0.005, 0.01 and 0.02 with a background of weight 0.1, and weights 0.05 and 0.2 with rate
- * 0.005. The rate was the best for SyncBN (39 %) and 4 points below the best for GroupNorm; BN of
- * each replica was at 11 to 16 % with all. */
+/** Chosen by trying each norm with one seed, 1500 steps and one image per replica: rates 0.001,
+ * 0.002, 0.005, 0.01 and 0.02 with background weight 0.1, and weights 0.05 and 0.2 with rate 0.005.
+ * This rate was the best for SyncBN (39 %) and 4 points below the best for GroupNorm; local BN
+ * reached 11 to 16 % with every rate. */
 const RATE = 0.005;
-/** Nine of ten pixels are background, which has class 0. With 0.05 the nets of all norms learn to
- * tell objects apart (GroupNorm 45 %, SyncBN 34 %); with 0.2 GroupNorm was at 16 %. */
+/** Nine of ten pixels are background, which is class 0. With 0.05, nets with any norm learn to
+ * distinguish objects (GroupNorm 45 %, SyncBN 34 %); with 0.2, GroupNorm reached only 16 %. */
 const BACKGROUND_WEIGHT = 0.05;
-/** Of the U-Net's 32 channels at the top 8 are enough here. */
+/** 8 of the U-Net's 32 channels at the top are enough here. */
 const WIDTH = 0.25;
 const COUNTED_IN = `${REPLICA_NORM_TITLES.local}, image counted in`;
-/** Mean IoU, in points, within which two norms count as the same. */
+/** Differences in mean IoU up to this many percentage points count as equal. */
 const MARGIN = 3;
 
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {

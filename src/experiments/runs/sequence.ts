@@ -1,7 +1,7 @@
-// Sequence: a recurrent net reads the rows of an image, one a time step, with batch normalization
-// (statistics of each time step, Cooijmans et al. 2017) or layer normalization (Ba et al. 2016).
-// The samples of a step stay the same; only how many of them share statistics changes. The GRU is
-// compared over these batches, the LSTM (sequenceLstm.ts) with and without norms.
+// Sequence: a recurrent net reads the rows of an image, one per time step, with batch normalization
+// (statistics per time step, Cooijmans et al. 2017) or layer normalization (Ba et al. 2016). The
+// global batch stays the same; only the number of samples that share statistics changes. The GRU is
+// compared across these batch sizes, the LSTM (sequenceLstm.ts) with and without norms.
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
@@ -57,7 +57,7 @@ import { analyseLstm, LSTM_NORMS, LSTM_TITLES, type LstmNorm } from './sequenceL
 const CELLS = ['gru', 'lstm'] as const;
 const NORMS = ['batch', 'layer'] as const;
 type Norm = (typeof NORMS)[number];
-/** What becomes of the batch norms of a caller's net. */
+/** The norms that replace the batch norms of a caller's net. */
 const CONVERTED: Readonly<Record<LstmNorm, ComparedNorm>> = {
   none: 'none',
   batch: 'local',
@@ -65,7 +65,7 @@ const CONVERTED: Readonly<Record<LstmNorm, ComparedNorm>> = {
 };
 const TITLES: Readonly<Record<Norm, string>> = { batch: 'batch norm', layer: 'layer norm' };
 
-/** Samples of a step, over all replicas. */
+/** Samples per step, over all replicas. */
 const GLOBAL_BATCH = 32;
 /** Samples that share statistics. */
 const BATCHES = [2, 4, 8, 16] as const;
@@ -75,11 +75,11 @@ const LARGE = 16;
 const FULL = { steps: 600, windowSteps: 25, hidden: 48 };
 const QUICK = { steps: 300, windowSteps: 25, hidden: 32 };
 const RATE = 0.005;
-/** The border rows of an image have next to no variance: with the usual 1e-5 batch norm blows up
- * what differs there, and its running statistics fit no other images (Cooijmans et al. 2017). */
+/** An image's border rows have almost no variance. With the usual 1e-5, batch norm amplifies small
+ * differences there, and its running statistics do not fit other images (Cooijmans et al. 2017). */
 const EPS: Readonly<Record<LstmNorm, number>> = { none: 1e-5, batch: 0.02, layer: 1e-5 };
 
-/** Samples that share statistics, the smallest first; each divides the samples of a step. */
+/** Numbers of samples that share statistics, smallest first; each divides the global batch. */
 function batchesOf(options: ExperimentOptions): readonly number[] {
   const own = options.quick ? [SMALL, LARGE] : BATCHES;
   const batches = batchesFrom(options, own).toReversed();
@@ -88,7 +88,7 @@ function batchesOf(options: ExperimentOptions): readonly number[] {
   throw new UsageError({
     what: '--replica-batches',
     given: wrong,
-    allowed: `divisors of ${GLOBAL_BATCH}, the samples of every step`,
+    allowed: `divisors of ${GLOBAL_BATCH}, the number of samples per step`,
   });
 }
 
@@ -125,14 +125,14 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   );
 }
 
-/** Not beside a net of the caller's, which takes the place of this one. */
+/** The LSTM variants to run; none with a caller's net, which replaces the LSTM. */
 function lstmChoices({ net }: ExperimentOptions, batches: readonly number[]) {
   if (net !== undefined) return [];
   const replicaBatch = batches.at(-1)!;
   return LSTM_NORMS.map((norm) => ({ cell: 'lstm', norm, replicaBatch, title: LSTM_TITLES[norm] }));
 }
 
-/** Rows as time steps, a recurrent layer, classes from its last state. */
+/** A net that reads rows as time steps into a recurrent layer, and classifies its last state. */
 function modelOf(settings: PlainRecord, { inputShape, classes }: NetPurpose): LayerSpec {
   if (inputShape.length !== 3) {
     throw new UsageError({

@@ -1,6 +1,6 @@
-// The LSTM of the experiment sequence: without a norm, with batch norm and with layer norm of each
-// time step, and what Cooijmans et al. 2017 and Ba et al. 2016 claim of it. Where batch norm is
-// well: with the largest of the batches that are compared.
+// The LSTM of the sequence experiment: without a norm, and with batch norm or layer norm per time
+// step, and verdicts on the claims of Cooijmans et al. 2017 and Ba et al. 2016. It uses the largest
+// of the compared batches, where batch norm works well.
 
 import {
   bySeed,
@@ -21,7 +21,7 @@ export const LSTM_TITLES: Readonly<Record<LstmNorm, string>> = {
   layer: 'LSTM with layer norm',
 };
 
-/** Table, plot and verdicts over the results of the LSTM; `ends` are those of the loss windows. */
+/** Table, plot and verdicts for the LSTM's results. `ends` are the steps where loss windows end. */
 export function analyseLstm(
   results: readonly RunResult[],
   error: Measure,

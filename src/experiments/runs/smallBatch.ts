@@ -1,6 +1,6 @@
-// Small batches: test error against the samples of a replica, for batch normalization of each
-// replica, SyncBN, group normalization and others. The number of replicas stays; the learning rate
-// falls with the batch (Goyal et al. 2017), as in the curve that Wu and He 2018 published.
+// Small batches: test error by per-replica batch size, for local batch norm, SyncBN, group norm and
+// others. The number of replicas is constant; the learning rate scales with the batch (Goyal et al.
+// 2017), as in the curve published by Wu and He 2018.
 
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
@@ -23,7 +23,7 @@ import { REPLICA_NORM_TITLES } from './plainNets.ts';
 import { analyse } from './smallBatchAnalysis.ts';
 import { MOMENTUM, REPLICAS, SINGLE_TITLE, sizeFor, smallBatchNet } from './smallBatchSetup.ts';
 
-/** Windows of the loss curve in an epoch. */
+/** Windows of the loss curve per epoch. */
 const WINDOWS = 2;
 
 const CHOICES = {
@@ -52,10 +52,10 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
       epochs,
       seed,
     },
-    // The smaller the batch, the more of the time goes into the steps themselves.
+    // Small batches take longer, because of the overhead per step.
     cost: (samples * epochs * (1 + 1 / batch)) / 1000,
   });
-  // Seed by seed, so that an experiment that is stopped early has something of everything.
+  // Seed by seed, so that an experiment stopped early has results for every variant.
   return seedsOf(options).flatMap((seed) => [
     ...batches.flatMap((batch) => norms.map((norm) => specOf(norm, REPLICAS, batch, seed))),
     ...(norms.includes('sync') ? [specOf('local', 1, REPLICAS * smallest, seed)] : []),

@@ -1,5 +1,5 @@
-// What the runs of small-batch say: errors by norm and batch, the published curve beside them, and
-// verdicts on what each norm loses with a small batch.
+// Analyzes the runs of small-batch: errors by norm and batch next to the published curve, and
+// verdicts on how much accuracy each norm loses with small batches.
 
 import type { PlotSeries } from '../../report/plot.ts';
 import type { ComparedNorm } from '../engine/choices.ts';
@@ -31,11 +31,12 @@ import {
   sizeFor,
 } from './smallBatchSetup.ts';
 
-/** Percentage points that count as the same: a step in what one reads off such a curve. */
+/** Differences up to this many percentage points count as equal: the precision of reading such a
+ * curve. */
 const SAME_POINTS = 0.7;
 
-/** Wu and He 2018, figure 1: error of ResNet-50 on ImageNet, 8 GPUs, by images of each GPU, in
- * %. */
+/** Wu and He 2018, figure 1: error of ResNet-50 on ImageNet in %, with 8 GPUs, by images per
+ * GPU. */
 const PUBLISHED = {
   batches: [32, 16, 8, 4, 2],
   BN: [23.6, 23.7, 24.8, 27.3, 34.7],
@@ -44,7 +45,7 @@ const PUBLISHED = {
 
 const testError: Measure = (result) => 100 * numberOf(result, 'testError');
 
-/** Errors in % by norm and batch, from the results that are there. */
+/** Errors in % by norm and batch, from the available results. */
 class Errors {
   private readonly results: readonly RunResult[];
 
@@ -68,7 +69,7 @@ class Errors {
 export function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const size = sizeFor(options);
   const errors = new Errors(results);
-  // The published curve is of other nets: it says what to expect, not what a given net does.
+  // The published curve is from other nets: it shows what to expect, not what a given net does.
   const isPublished =
     options.net === undefined && size.batches.every((b) => PUBLISHED.batches.includes(b));
   return {

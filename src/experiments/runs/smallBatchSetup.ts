@@ -1,5 +1,5 @@
-// What the experiments on small batches train: their norms, nets and sizes, as the caller's choices
-// have them. With a net of the caller's a quick run is cut to the work of the experiment's own.
+// The norms, nets and sizes of the small-batch experiments, given the caller's choices. With a
+// caller's net, quick runs are shortened to limit their total work.
 
 import { sizeOf } from '../../base/shape.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
@@ -15,7 +15,7 @@ import {
 import type { ExperimentOptions, NetContext } from '../engine/experiment.ts';
 import { type ConvStage, type NetPurpose, plainConvNet, purposeOf } from './plainNets.ts';
 
-/** An instance norm has one value per channel in the net's hidden layer. */
+/** Without `instance`: it would have one value per channel in the net's hidden layer. */
 const OWN_NORMS: readonly ComparedNorm[] = ['local', 'sync', 'group', 'layer', 'none'];
 const DEFAULT_NORMS: readonly ComparedNorm[] = ['local', 'sync', 'group'];
 export const SINGLE_TITLE = 'batch norm on one device';
@@ -23,18 +23,18 @@ export const SINGLE_TITLE = 'batch norm on one device';
 export const REPLICAS = 8;
 const FULL = { batches: [32, 16, 8, 4, 2], samples: 8000, epochs: 8 };
 const QUICK = { batches: [32, 8, 2], samples: 4000, epochs: 6 };
-/** Learning rate with batches of 32; smaller ones have their share of it. */
+/** Learning rate for batches of 32; it is scaled down for smaller ones. */
 const RATE = 0.1;
 const RATE_BATCH = 32;
 export const MOMENTUM = 0.9;
-/** Work of all quick runs together, in multiply-adds forward: half of what those of the
- * experiment's own net need, which take 2 to 4 minutes on two cores. */
+/** Limit on the total work of all quick runs, in forward multiply-adds: half of what the
+ * experiment's own net needs, which takes 2 to 4 minutes on two cores. */
 const QUICK_WORK = 8e11;
-/** What an element of an activation costs in norms, activations and copies, in multiply-adds. */
+/** The cost of an output element for norms, activations and copies, in multiply-adds. */
 const ELEMENT_WORK = 8;
 const LEAST_SAMPLES = 1024;
 const LEAST_EPOCHS = 2;
-/** Six convolutions: 28x28 images are 4x4 with 64 channels at the end. */
+/** Six convolutions: 28x28 images end as 4x4 with 64 channels. */
 const STAGES: readonly ConvStage[] = [
   { channels: 16, stride: 2 },
   { channels: 16, stride: 1 },
@@ -43,24 +43,24 @@ const STAGES: readonly ConvStage[] = [
   { channels: 64, stride: 2 },
   { channels: 64, stride: 1 },
 ];
-/** Hidden units after the stages, where a replica has one value per channel of each sample. */
+/** Hidden units after the stages, where each sample has one value per channel. */
 const HIDDEN = 64;
 
-/** How large the runs are. */
+/** The size of the runs. */
 export interface SmallBatchSize {
   readonly norms: readonly ComparedNorm[];
-  /** Samples of a replica, the largest first. */
+  /** Per-replica batch sizes, largest first. */
   readonly batches: readonly number[];
   readonly largest: number;
   readonly smallest: number;
   readonly samples: number;
   readonly epochs: number;
-  /** Learning rate with `rateBatch` samples on each replica. */
+  /** Learning rate for `rateBatch` samples per replica. */
   readonly rate: number;
   readonly rateBatch: number;
 }
 
-/** The size that the caller has chosen. */
+/** The size for the caller's choices. */
 export function sizeFor(options: ExperimentOptions): SmallBatchSize {
   const own = options.quick ? QUICK : FULL;
   const known = options.net === undefined ? OWN_NORMS : COMPARED_NORMS;
@@ -83,8 +83,8 @@ export function sizeFor(options: ExperimentOptions): SmallBatchSize {
   };
 }
 
-/** Samples and epochs of a run: those of the experiment, but for quick runs of the caller's net no
- * more than fits into {@link QUICK_WORK}. */
+/** Samples and epochs of a run: the experiment's, but for quick runs of the caller's net no more
+ * than {@link QUICK_WORK} allows. */
 function affordable(
   { quick, net, facts, epochs: asked }: ExperimentOptions,
   own: { readonly samples: number; readonly epochs: number; readonly runs: number },
@@ -98,7 +98,7 @@ function affordable(
   return { samples: Math.max(least, Math.floor(most / fewer)), epochs: fewer };
 }
 
-/** Multiply-adds of a sample forward, with what its activations cost. */
+/** Forward multiply-adds per sample, including {@link ELEMENT_WORK} per output element. */
 function workOf(model: LayerSpec, inputShape: NetPurpose['inputShape']): number {
   const { operations, shapes } = buildGraph(model, inputShape);
   let work = 0;
@@ -112,9 +112,9 @@ function workOf(model: LayerSpec, inputShape: NetPurpose['inputShape']): number 
   return work;
 }
 
-/** The caller's net, or convolutions down to 4x4 and a hidden linear layer: with 28x28 inputs a
- * replica of 2 samples has 32 values per channel in the last convolution's norm, and 2 in the
- * hidden layer's. */
+/** The caller's net, or convolutions down to 4x4 and a hidden linear layer. With 28x28 inputs and 2
+ * samples per replica, the last convolution's norm has 32 values per channel, and the hidden
+ * layer's norm has 2. */
 export function smallBatchNet(context: NetContext, norm: ComparedNorm): LayerSpec {
   const purpose = purposeOf(context.dataset);
   return netWith(context, norm, () => {

@@ -1,6 +1,6 @@
-// Step times of several nets, measured alternately in one process: short windows of steps, one net
-// after another, so that a machine that slows down for a while slows all of them. The result is the
-// median of the windows.
+// Measures the step times of several nets alternately in one process, in short windows of steps, so
+// that a temporary slowdown of the machine affects all of them. The result is the median of the
+// windows.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { medianOf } from '../../base/median.ts';
@@ -10,7 +10,7 @@ import { Trainer } from '../../runtime/trainer.ts';
 import type { RunContext } from '../engine/experiment.ts';
 import { someTrain } from '../engine/samples.ts';
 
-/** So small that with any norm all numbers stay normal floats, which are the fast ones. */
+/** Small enough that with any norm all numbers stay normal floats; others are slow. */
 const TIMED_RATE = 1e-4;
 
 export interface StepTimesRun {
@@ -18,12 +18,13 @@ export interface StepTimesRun {
   readonly replicas: number;
   readonly replicaBatch: number;
   readonly windows: number;
-  /** Of a window. */
+  /** Steps per window. */
   readonly steps: number;
   readonly seed: number;
 }
 
-/** Milliseconds of a step of each model. Rejects with the signal's reason when it is aborted. */
+/** Measures each model's milliseconds per step. Rejects with the signal's reason if it is
+ * aborted. */
 export async function timeSteps(
   run: StepTimesRun,
   context: RunContext,
@@ -33,7 +34,7 @@ export async function timeSteps(
   const measure = async (): Promise<readonly number[]> => {
     for (const model of models) trainers.push(await startTrainer(run, model, context));
     const times: number[][] = models.map(() => []);
-    // The first round warms up: it compiles, and touches the memory for the first time.
+    // The first round is a warm-up: it compiles code and touches memory for the first time.
     for (let window = 0; window <= windows; window++) {
       for (const [index, trainer] of trainers.entries()) {
         context.signal.throwIfAborted();

@@ -1,6 +1,6 @@
-// Style: nets that were trained on images as they are look at images whose contrast and brightness
-// have been changed, each image's by its own random numbers. Instance norm takes the mean and
-// scale of an image out (Ulyanov et al. 2016); batch norm in evaluation expects those of training.
+// Style: nets trained on unchanged images are tested on images with changed contrast and
+// brightness, random for each image. Instance norm removes an image's mean and scale (Ulyanov et
+// al. 2016); batch norm in evaluation expects those of training.
 
 import { Purpose, RandomStream } from '../../base/random.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
@@ -39,7 +39,7 @@ import { trainCurve } from './lossCurve.ts';
 import { convNetWith, NORM_TITLES, SHALLOW_STAGES } from './plainNets.ts';
 import { runsByNorm } from './runsByNorm.ts';
 
-/** How much is changed, from nothing to nearly all of the contrast. */
+/** Strengths of the change, from none to losing nearly all contrast. */
 export const STRENGTHS = [0, 0.2, 0.4, 0.6, 0.8] as const;
 const STRONG = 0.6;
 const FULL = { steps: 800, tested: 5000 };
@@ -49,7 +49,7 @@ const REPLICA_BATCH = 8;
 const RATE = 0.05;
 const BYTE_RANGE = 255;
 
-/** Batch norm and those that are compared with it. */
+/** Batch norm and the norms compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
   return normsAgainst(options, ['sync', 'instance', 'group', 'none']);
 }
@@ -97,11 +97,11 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
 
 interface Shift {
   readonly strength: number;
-  /** How many of the first test images. */
+  /** Number of test images to use, from the first on. */
   readonly tested: number;
 }
 
-/** The share of shifted test images whose class is not the one with the largest output. */
+/** The share of misclassified shifted test images. */
 async function errorOn(trainer: Trainer, dataset: Dataset, shift: Shift): Promise<number> {
   const outputs = await trainer.predict(shiftImages(dataset, shift));
   const classes = outputs.length / shift.tested;
@@ -114,10 +114,10 @@ async function errorOn(trainer: Trainer, dataset: Dataset, shift: Shift): Promis
   return wrong / shift.tested;
 }
 
-/** Test images x with contrast c and brightness b of each image's own, the same in every run: x' =
- * c x + b (1 - c) for bytes, which stays within their range, with c uniform in [1 - strength, 1 -
- * strength / 2] and b uniform in [0, 255]: a dim image, veiled by some gray. For floats the range
- * is the dataset's mean -+ 2 std of each channel. Strength 0 changes nothing. */
+/** Changes contrast and brightness of test images: x' = c x + b (1 - c), a dimmed image under a
+ * veil of gray. c is uniform in [1 - strength, 1 - strength / 2]. b is uniform in [0, 255] for
+ * bytes, which thus stay in range; for floats in the dataset's mean -+ 2 std of each channel. Every
+ * image has its own c and b, which are the same in every run. Strength 0 changes nothing. */
 export function shiftImages(dataset: Dataset, shift: Shift): Uint8Array | Float32Array {
   const { inputs } = dataset.test;
   const size = sizeOf(dataset.inputShape);

@@ -1,6 +1,6 @@
-// What the runs of a sweep say. The axes follow from what was crossed: batches, or else the first
-// flag with numbers, along x; a line for each norm, or for each value of another flag; a picture
-// for each combination of the rest. Seeds give the intervals.
+// Analyzes the runs of a sweep. The crossed flags determine the axes: batch sizes, or else the
+// first numeric flag, along x; a line for each norm, or for each value of another flag; a plot for
+// each combination of the rest. Intervals are over the seeds.
 
 import type { PlotSeries } from '../../report/plot.ts';
 import {
@@ -25,25 +25,25 @@ import type {
   RunResult,
 } from '../engine/experiment.ts';
 
-/** A flag and the values that it takes, in the order in which they were given. */
+/** A flag and its values, in the order given. */
 export interface Crossed {
-  /** As it is typed, without dashes: `replica-batch`. */
+  /** As typed, without dashes, such as `replica-batch`. */
   readonly name: string;
   readonly values: readonly string[];
 }
 
 export interface SweepSubject {
-  /** All flags with several values but the seed. */
+  /** All flags with several values, except the seed. */
   readonly crossed: readonly Crossed[];
-  /** `error`: the share of wrong test samples in %; `loss`: for data without classes. */
+  /** `error`: the share of misclassified test samples in %; `loss`: for data without classes. */
   readonly metric: 'error' | 'loss';
-  /** Combinations that cannot be trained, each with the reason. */
+  /** Combinations that cannot be trained, each with its reason. */
   readonly leftOut: readonly string[];
 }
 
-/** Preferred along x, in this order. */
+/** Flags preferred along x, in this order. */
 const X_FLAGS = ['replica-batch', 'batch', 'group-size', 'replicas', 'lr'];
-/** Read from large to small, as curves of small batches are. */
+/** Flags shown from large to small, as is usual for curves over batch sizes. */
 const BATCH_FLAGS = ['replica-batch', 'batch'];
 /** An axis whose values differ by more than this factor is logarithmic. */
 const LOG_FACTOR = 8;
@@ -51,11 +51,11 @@ const LOG_FACTOR = 8;
 interface Axes {
   readonly x: Crossed | undefined;
   readonly line: Crossed | undefined;
-  /** Settings of each picture; one without settings where nothing else was crossed. */
+  /** Settings of each plot; a single plot without settings if nothing else was crossed. */
   readonly facets: readonly PlainRecord[];
 }
 
-/** Which flag goes where. */
+/** Assigns flags to axes. */
 export function axesOf(crossed: readonly Crossed[]): Axes {
   const numeric = crossed.filter(({ values }) => values.every((v) => Number.isFinite(Number(v))));
   const preferred = X_FLAGS.flatMap((name) => numeric.find((flag) => flag.name === name) ?? []);
@@ -75,14 +75,14 @@ export function combinations(crossed: readonly Crossed[]): readonly PlainRecord[
   );
 }
 
-/** `--norm sync --replica-batch 2`. */
+/** For example `--norm sync --replica-batch 2`. */
 export function showFlags(settings: PlainRecord): string {
   return Object.entries(settings)
     .map(([name, value]) => (value === true ? `--${name}` : `--${name} ${value}`))
     .join(' ');
 }
 
-/** All that the results say. */
+/** Analyzes all results. */
 export function analyseSweep(results: readonly RunResult[], subject: SweepSubject): Analysis {
   const { crossed, metric, leftOut } = subject;
   const axes = axesOf(crossed);
@@ -147,13 +147,13 @@ function tableOf(
   };
 }
 
-/** The values along x in the order in which they are read. */
+/** The values along x, in display order. */
 function placesOf({ name, values }: Crossed): readonly number[] {
   const sorted = values.map(Number).sort((a, b) => a - b);
   return BATCH_FLAGS.includes(name) ? sorted.toReversed() : sorted;
 }
 
-/** The value of a flag as it was given for a number along x. */
+/** The flag's value as given, for a number along x. */
 function givenFor({ values }: Crossed, x: number): PlainValue {
   return values.find((value) => Number(value) === x)!;
 }
@@ -194,10 +194,10 @@ function scaleOf({ name }: Crossed, places: readonly number[]): 'category' | 'lo
   return least > 0 && most / least > LOG_FACTOR ? 'log' : 'linear';
 }
 
-/** The largest number of lines that can be told apart. */
+/** The largest number of distinguishable lines. */
 const MOST_LINES = 8;
 
-/** Training loss by epoch, where there are epochs and few enough lines. */
+/** Training loss by epoch, if there are epochs and few enough lines. */
 function lossPlots(
   results: readonly RunResult[],
   crossed: readonly Crossed[],

@@ -1,6 +1,6 @@
-// Sync groups: test error and time of a step against the number of replicas that share statistics,
-// at one small batch of each replica. Wu and Johnson 2021 call the samples of a group the
-// normalization batch; nothing else of the step changes with it.
+// Sync groups: test error and step time by number of replicas that share statistics, at one small
+// per-replica batch size. Wu and Johnson 2021 call a group's samples the normalization batch.
+// Everything else in a step stays the same.
 
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
@@ -47,10 +47,11 @@ const FULL = { groups: [1, 2, 4, 8, 16], samples: 12_000, epochs: 8, windows: 40
 const QUICK = { groups: [1, 4, 16], samples: 3200, epochs: 6, windows: 15 };
 const RATE = 0.0125;
 const MOMENTUM = 0.9;
-/** Steps of a window in which times are taken. */
+/** Steps per timed window. */
 const TIMED_STEPS = 10;
 const WINDOW_STEPS = 25;
-/** What full synchronization may add to a step; PyTorch with gloo adds 70 % and more. */
+/** The largest acceptable step time with full synchronization, relative to none. PyTorch with gloo
+ * adds 70 % or more. */
 const LARGEST_COST = 1.1;
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
@@ -64,7 +65,7 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
       settings: { kind: 'error', ...job, groupSize, rate, samples, epochs, seed },
       cost: samples * epochs,
     })),
-    // All sizes in one run, since only times that are taken side by side can be compared.
+    // All sizes in one run, because only times measured alternately can be compared.
     {
       label: `times, seed ${seed}`,
       settings: { kind: 'times', ...job, groups: groups.join(' '), windows, seed },
@@ -139,7 +140,7 @@ function timeName(groupSize: number): string {
 }
 
 const testError: Measure = (result) => 100 * numberOf(result, 'testError');
-/** The time of a step with groups of this size. */
+/** The step time with groups of this size. */
 const stepMs =
   (groupSize: number): Measure =>
   ({ timings }) =>
@@ -152,11 +153,11 @@ const NOTES = [
     'vectors in shared memory. syncbn simulate predicts the time among devices.',
 ];
 
-/** What was measured at a size of the sync group, by seed. */
+/** The measurements for a sync group size, by seed. */
 interface Measured {
   errors(groupSize: number): SeedValues;
   times(groupSize: number): SeedValues;
-  /** Step times against those without synchronization, seed by seed. */
+  /** Step times relative to those without synchronization, by seed. */
   ratios(groupSize: number): SeedValues;
 }
 

@@ -1,7 +1,7 @@
-// Which activations are not stored for backward because the layer that wrote them can recompute a
-// sample: its input and the statistics that it normalizes by are stored anyway. A reader takes such
-// a value sample by sample, from scratch that stays in the cache. If the layer also added another
-// value, that one is read as well, or derived itself.
+// Decides which activations are not stored for backward. A layer can recompute its output for one
+// sample, because its input and the statistics it normalizes with are stored anyway. Readers take
+// such a value sample by sample from scratch memory that stays in the cache. If the layer also adds
+// another value, that one is read too, or is itself derived.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -15,13 +15,13 @@ import {
 } from './graph.ts';
 import { aliased, gradientsNeeded, keptBy, runsBackward } from './storage.ts';
 
-/** The largest sample that stays in the L2 cache beside the data of its reader. */
+/** The largest sample that fits in the L2 cache together with its reader's data. */
 const SAMPLE_BYTES = 512 * 1024;
 /** The most values that are read to derive a sample. Each read of a second value costs as much as
  * storing the derived value would, but saves its memory. */
 const MOST_READ = 2;
 
-/** How backward uses a value under all of its names. */
+/** How backward uses a value under any of its names. */
 interface Use {
   isRead: boolean;
   /** Whether all its readers take it sample by sample. */
@@ -44,7 +44,7 @@ export function derivedValues(graph: Graph): ReadonlyMap<ValueId, LayerOperation
     const { input, output, addend } = operation;
     if (uses[output]!.isRead && !uses[output]!.isBySample) continue;
     const added = addend && roots[addend.value]!;
-    // An added value that is not stored until then must be derived itself.
+    // An added value that is not stored until then must itself be derived.
     if (added !== undefined && !costs.has(added) && !uses[added]!.isRead) continue;
     const cost = costOf(roots[input]!) + (added === undefined ? 0 : costOf(added));
     if (cost > MOST_READ) continue;

@@ -1,19 +1,18 @@
-// Where blocks of memory lie that are used at certain stages of a step: those that are never alive
-// together share their place. With several micro-batches each has its own blocks. A block that is
-// used in several segments may stay in its place between them, or be parked outside: copied out
-// after one segment and in before the next one that uses it. As few as possible are parked for all
-// to fit, those first that wait the longest, since they are in the way of most others.
+// Places the memory blocks that a step uses at certain stages. Blocks that are never alive at the
+// same time share memory. Each micro-batch has its own blocks. A block used in several segments may
+// stay in place between them, or be parked outside: copied out after one segment and back in before
+// the next one that uses it. As few blocks as possible are parked. Those with the longest gaps go
+// first, because they block the most others.
 
 import { ALIGN_BYTES, alignUp } from '../../base/bytes.ts';
 import type { Schedule } from './schedule.ts';
 
-/** A block of each micro-batch. */
+/** A block that every micro-batch has. */
 export interface BlockRequest {
   readonly sizeBytes: number;
-  /** The stages that use it, by their numbers from the begin of the step; not necessarily in
-   * order. */
+  /** The stages that use it, numbered from the start of the step; in any order. */
   readonly uses: readonly number[];
-  /** Whether later stages than the first segment's write it, too. */
+  /** Whether stages after the first segment that uses it also write it. */
   readonly isRewritten?: boolean;
 }
 
@@ -21,25 +20,25 @@ export interface BlockRequest {
 export interface Move {
   readonly offsetBytes: number;
   readonly sizeBytes: number;
-  /** Where its home begins, in the memory that its micro-batch parks in. */
+  /** The offset of its home in its micro-batch's parking memory. */
   readonly homeBytes: number;
-  /** The segment that needs it next; of a move in that is its own. */
+  /** The segment that needs it next; for a move in, the current segment. */
   readonly neededIn: number;
 }
 
-/** What a micro-batch copies around a segment. */
+/** What a micro-batch copies before and after a segment. */
 export interface Moves {
   readonly ins: readonly Move[];
   readonly outs: readonly Move[];
 }
 
 export interface ParkingPlan {
-  /** Where each block lies: of each micro-batch, in the order of the requests. */
+  /** Each block's offset, by micro-batch, in the order of the requests. */
   readonly offsetsBytes: readonly (readonly number[])[];
   readonly sizeBytes: number;
-  /** Of each segment and micro-batch. */
+  /** By segment and micro-batch. */
   readonly moves: readonly (readonly Moves[])[];
-  /** How much memory each micro-batch parks in. */
+  /** The size of each micro-batch's parking memory. */
   readonly parkedBytes: readonly number[];
 }
 
@@ -47,7 +46,7 @@ export interface ParkingRequest {
   readonly blocks: readonly BlockRequest[];
   readonly schedule: Schedule;
   readonly microBatches: number;
-  /** Parked is what does not fit into that. */
+  /** Blocks are parked if they do not fit in this. */
   readonly budgetBytes: number;
 }
 
@@ -59,16 +58,16 @@ interface Gap {
   readonly to: number;
 }
 
-/** A stretch of time, both ends included. */
+/** An interval of time, including both ends. */
 type Stretch = readonly [from: number, to: number];
 
-/** Places blocks and says what is copied when. */
+/** Places the blocks and plans the copies. */
 export function planParking(request: ParkingRequest): ParkingPlan {
   const gaps = gapsOf(request);
   let parked = placeAll(request, []);
   let countParked = 0;
   if (parked.sizeBytes > request.budgetBytes) {
-    // The fewest that let the others fit: with more parked there is never less room.
+    // Bisect for the smallest number that fits: parking more never takes more room.
     let [tooFew, enough] = [0, gaps.length];
     while (enough - tooFew > 1) {
       const tried = Math.floor((tooFew + enough) / 2);
@@ -121,9 +120,9 @@ function placeAll(
 }
 
 interface Clock {
-  /** When a micro-batch is at a stage. */
+  /** When a micro-batch runs a stage. */
   at(microBatch: number, stage: number): number;
-  /** When it copies in before a segment, and out after it. */
+  /** When it copies in before a segment and out after it. */
   begins(microBatch: number, segment: number): number;
   ends(microBatch: number, segment: number): number;
 }
@@ -151,7 +150,7 @@ function clockOf({ schedule, microBatches }: ParkingRequest): Clock {
   };
 }
 
-/** When a block is alive: from its first use to its last, but for the gaps. */
+/** When a block is alive: from its first use to its last, except for the gaps. */
 function stretchesOf(
   clock: Clock,
   microBatch: number,
@@ -170,17 +169,17 @@ function stretchesOf(
 }
 
 interface Alive {
-  /** With what lies between it and the next one. */
+  /** Includes the padding before the next block. */
   readonly roomBytes: number;
   readonly stretches: readonly Stretch[];
   offsetBytes: number;
 }
 
-/** Gives each block the lowest place that is free all the time it is alive. Those that are alive
- * the longest come first, since most are when the most is taken: for nets with residuals what is
- * taken then is all there is. Returns the size of it all. */
+/** Gives each block the lowest offset that is free whenever it is alive. Longest-lived blocks come
+ * first, because most of them are alive at the peak; for nets with residuals the total is then no
+ * larger than the peak itself. Returns the total size. */
 function place(blocks: readonly Alive[]): number {
-  // In the order of their places.
+  // Sorted by offset.
   const placed: Alive[] = [];
   let sizeBytes = 0;
   const lengths = new Map(blocks.map((block) => [block, lengthOf(block)]));
@@ -191,7 +190,7 @@ function place(blocks: readonly Alive[]): number {
     const { roomBytes } = block;
     let offsetBytes = 0;
     for (const other of placed) {
-      // Below what is found to be taken, or not alive at the same time.
+      // Skip blocks below this offset and blocks that are not alive at the same time.
       if (other.offsetBytes + other.roomBytes <= offsetBytes) continue;
       if (!areTogether(block.stretches, other.stretches)) continue;
       if (offsetBytes + roomBytes <= other.offsetBytes) break;
@@ -209,7 +208,7 @@ function lengthOf({ stretches }: Alive): number {
   return stretches.reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
-/** Called for each pair of blocks, of which there may be millions. */
+/** Called for each pair of blocks; there may be millions of pairs. */
 function areTogether(a: readonly Stretch[], b: readonly Stretch[]): boolean {
   for (let i = 0; i < a.length; i++) {
     const [from, to] = a[i]!;
@@ -221,8 +220,8 @@ function areTogether(a: readonly Stretch[], b: readonly Stretch[]): boolean {
   return false;
 }
 
-/** What is copied, and where to. A block that is parked a second time has its home's content still,
- * and homes that are never needed together share memory as places do. */
+/** Plans the copies. A block that is parked again still has its content at home, so it is copied
+ * out again only if it was rewritten. Homes that are never needed at the same time share memory. */
 function movesOf(
   request: ParkingRequest,
   parked: readonly Gap[],

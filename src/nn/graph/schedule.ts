@@ -1,13 +1,13 @@
-// The order in which a worker's micro-batches go through a step: forward operation by operation,
-// the loss, and backward in reverse. If several micro-batches share statistics, all of them have to
-// meet within an operation. The part between two meetings is a segment, which each micro-batch goes
-// through alone. Without meetings, or with one micro-batch, there is one segment.
+// The order of a worker's micro-batches in a step: forward operation by operation, the loss, then
+// backward in reverse. Micro-batches that share statistics have to meet within an operation. The
+// part between two meetings is a segment, which each micro-batch runs alone. Without meetings, or
+// with one micro-batch, the step is one segment.
 
 import type { Graph } from './graph.ts';
 
 export type PassName = 'forward' | 'loss' | 'backward';
 
-/** One part of one pass of an operation. The loss belongs to no operation. */
+/** One part of one pass of an operation. The loss does not belong to an operation. */
 export interface Stage {
   readonly pass: PassName;
   /** Index of the operation in the graph. */
@@ -24,7 +24,7 @@ export interface Cuts {
   readonly backward: readonly number[];
 }
 
-/** The order of a step. */
+/** Creates the schedule of a step. */
 export function scheduleOf({ operations }: Pick<Graph, 'operations'>, cuts?: Cuts): Schedule {
   const segments: Stage[][] = [[]];
   const add = (pass: PassName, place: number, countCuts: number): void => {
@@ -41,7 +41,7 @@ export function scheduleOf({ operations }: Pick<Graph, 'operations'>, cuts?: Cut
   return segments;
 }
 
-/** The number of segments of forward and the loss. */
+/** The number of segments up to and including the loss. */
 export function countForwardSegments(schedule: Schedule): number {
   return schedule.findIndex((stages) => stages.some(({ pass }) => pass === 'loss')) + 1;
 }
