@@ -5,7 +5,12 @@
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
-import { COMPARED_NORMS, type ComparedNorm, netSettings } from '../engine/choices.ts';
+import {
+  COMPARED_NORMS,
+  type ComparedNorm,
+  netSettings,
+  TRAINING_CHOICES,
+} from '../engine/choices.ts';
 import { choiceIn, numberIn, seedsOf } from '../engine/compare.ts';
 import type {
   Experiment,
@@ -25,14 +30,6 @@ import { MOMENTUM, REPLICAS, SINGLE_TITLE, sizeFor, smallBatchNet } from './smal
 
 /** Windows of the loss curve per epoch. */
 const WINDOWS = 2;
-
-const CHOICES = {
-  model: true,
-  lr: true,
-  'replica-batches': true,
-  norms: true,
-  epochs: true,
-} as const;
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
   const { norms, batches, smallest, samples, epochs, rate, rateBatch } = sizeFor(options);
@@ -94,7 +91,7 @@ export const smallBatch: Experiment = {
     'With few samples per replica, local batch norm loses accuracy. SyncBN keeps the accuracy of ' +
     'one device with the whole batch, and group norm does not depend on the batch.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
-  choices: CHOICES,
+  choices: TRAINING_CHOICES,
   plan,
   nets,
   run,
