@@ -45,24 +45,26 @@ export interface Numerics {
 /** The most arithmetic that a patient caller waits for: five minutes at 20 GFLOP/s. */
 const MOST_FLOPS = 6e12;
 
-/** Refuses runs that would take too long. Both norms are trained. */
-export function checkNumerics(
-  network: Network,
-  size: Pick<NumericsOptions, 'replicas' | 'replicaBatch' | 'steps'>,
-): void {
+/** The size of a real training; `norms` is the number of norms that are trained with. */
+interface TrainingSize extends Pick<NumericsOptions, 'replicas' | 'replicaBatch' | 'steps'> {
+  readonly norms: 1 | 2;
+}
+
+/** Refuses runs that would take too long. */
+export function checkNumerics(network: Network, size: TrainingSize): void {
   const perSample = network.operations.reduce(
     (sum, { flopsForward, flopsBackward }) => sum + flopsForward + flopsBackward,
     0,
   );
-  const { replicas, replicaBatch, steps } = size;
-  const flops = 2 * perSample * replicas * replicaBatch * steps;
+  const { replicas, replicaBatch, steps, norms } = size;
+  const flops = norms * perSample * replicas * replicaBatch * steps;
   if (flops <= MOST_FLOPS) return;
   const run = `${steps} steps of ${replicas} x ${replicaBatch} samples`;
   throw new UsageError({
     what: `real training of ${network.name}, ${run}`,
     given: `${(flops / 1e12).toFixed(1)} TFLOP`,
     allowed: `at most ${MOST_FLOPS / 1e12} TFLOP`,
-    hint: '--net refnet or resnet20, fewer steps, a smaller --replica-batch',
+    hint: 'a smaller --net, fewer steps or --rounds, a smaller batch',
   });
 }
 

@@ -9,12 +9,13 @@ import type { Trainer } from '../runtime/trainer.ts';
 
 /** More epochs than any run reaches. */
 const EPOCHS = 1_000_000;
-const WARM_UP_STEPS = 5;
+/** Steps of a run before its turns. */
+export const WARM_UP_STEPS = 10;
 
 /** Warms a run up; returns about how many of its steps take `turnMs` milliseconds. */
 export async function stepsOfTurn(trainer: Trainer, turnMs: number): Promise<number> {
-  await stepMs(trainer, WARM_UP_STEPS);
-  return Math.max(1, Math.round(turnMs / (await stepMs(trainer, WARM_UP_STEPS))));
+  await stepMs(trainer, WARM_UP_STEPS / 2);
+  return Math.max(1, Math.round(turnMs / (await stepMs(trainer, WARM_UP_STEPS / 2))));
 }
 
 /** Trains a number of steps and returns the milliseconds of each. */

@@ -12,6 +12,7 @@ import { checkNumerics, type Numerics, trainReplicas } from '../../simulate/nume
 import { costsByBatch, predictAll } from '../../simulate/predict.ts';
 import { checkReports, presetJob } from '../../simulate/reports.ts';
 import { eventsOf, type MeasuredMachine, type Simulation } from '../../simulate/simulation.ts';
+import { WARM_UP_STEPS } from '../../simulate/turns.ts';
 import { prepareFolder, typedCommand } from '../output/outFolder.ts';
 import type { Flags } from '../settings/flags.ts';
 import { checkHostFlags } from '../settings/hostsSettings.ts';
@@ -20,6 +21,7 @@ import {
   adjustJob,
   deviceFrom,
   devicesFrom,
+  MEASURED_SETTINGS,
   measuredSamples,
   netFrom,
   replicaBatchFrom,
@@ -29,7 +31,6 @@ import {
   shareFrom,
   TURN_MS,
   trainingOf,
-  WARM_UP_STEPS,
 } from '../settings/simulateSettings.ts';
 import { endSimulation } from './simulateEnd.ts';
 import { runSimulateHosts } from './simulateHosts.ts';
@@ -52,7 +53,7 @@ export async function runSimulate(flags: Flags): Promise<number> {
   checkTogether(flags, isMeasured);
   const steps = flags.integer('train-steps', 1);
   const replicas = flags.integer('replicas', 1) ?? DEFAULT_REPLICAS;
-  if (steps !== undefined) checkNumerics(net.network, { replicas, replicaBatch, steps });
+  if (steps !== undefined) checkNumerics(net.network, { replicas, replicaBatch, steps, norms: 2 });
   if (out !== undefined) await prepareFolder(out);
 
   const machine = isMeasured ? await measure(flags, net, replicaBatch) : undefined;
@@ -113,7 +114,8 @@ async function measure(
       problem: 'requires two cores, for runs on two workers; this machine has one',
     });
   }
-  checkNumerics(network, { replicas: 2, replicaBatch, steps: rounds + WARM_UP_STEPS });
+  const steps = rounds + MEASURED_SETTINGS * WARM_UP_STEPS;
+  checkNumerics(network, { replicas: 2, replicaBatch, steps, norms: 2 });
   const seed = seedFrom(flags);
   const activation = Math.max(...network.operations.map(({ elementsForward }) => elementsForward));
   const measurements = await measureMachine({

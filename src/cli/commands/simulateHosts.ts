@@ -10,6 +10,7 @@ import { usPerByte } from '../../simulate/links.ts';
 import { measureShares } from '../../simulate/measureHosts.ts';
 import { totalsOf } from '../../simulate/network.ts';
 import { checkNumerics } from '../../simulate/numerics.ts';
+import { WARM_UP_STEPS } from '../../simulate/turns.ts';
 import { prepareFolder, typedCommand } from '../output/outFolder.ts';
 import { say } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
@@ -24,7 +25,6 @@ import {
   seedFrom,
   TURN_MS,
   trainingOf,
-  WARM_UP_STEPS,
 } from '../settings/simulateSettings.ts';
 import { endSimulation } from './simulateEnd.ts';
 import { showMs, showNumber, showPercent } from './simulateTables.ts';
@@ -49,7 +49,8 @@ export async function runSimulateHosts(flags: Flags): Promise<number> {
     planHosts(resolveOptions(options, { cores, processes: hosts }), hosts),
   );
   const replicaBatch = plans.reduce((sum, { share }) => sum + share.samples, 0);
-  checkNumerics(net.network, { replicas: 1, replicaBatch, steps: rounds + WARM_UP_STEPS });
+  const steps = rounds + WARM_UP_STEPS;
+  checkNumerics(net.network, { replicas: 1, replicaBatch, steps, norms: 1 });
   if (out !== undefined) await prepareFolder(out);
 
   const shares = plans.map(({ share }) => share);

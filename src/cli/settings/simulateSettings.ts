@@ -41,8 +41,8 @@ const DEFAULT_SEED = 1;
 /** The length of a setting's turn in a round: enough steps to make the cost of one fit call
  * small. */
 export const TURN_MS = 60;
-/** Real steps of a measurement in addition to its turns: warm-up, for nine settings. */
-export const WARM_UP_STEPS = 100;
+/** The settings that a measurement of this machine trains with, which all warm up. */
+export const MEASURED_SETTINGS = 9;
 const MEASURED_SAMPLES = 4096;
 const MAX_DEVICES = 65_536;
 const MAX_REPLICA_BATCH = 65_536;
