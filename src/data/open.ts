@@ -301,7 +301,7 @@ async function listDataFolder(dir: string): Promise<string[]> {
     }
     throw new UsageError({
       what,
-      problem: `is neither one of ${names.join(', ')} nor a file or folder that exists`,
+      problem: `is unknown: expected ${names.join(', ')}, or an existing file or folder`,
       hint: nearestWord(dir, names) ?? others,
     });
   }

@@ -100,7 +100,7 @@ describe('refused, with what to type instead', () => {
     [
       "openDataset('minst')",
       () => library.openDataset('minst'),
-      /minst is neither one of mnist, .* nor a file or folder that exists\. Try: mnist\./,
+      /minst is unknown: expected mnist, .*, or an existing file or folder\. Try: mnist\./,
     ],
     ['loadModel()', () => library.loadModel(undefined as never), /a checkpoint, got undefined/],
     [
