@@ -97,7 +97,7 @@ describe('openDataset', () => {
     for (const name of ['minst', join(dir, 'file')]) {
       await expect(openDataset(name)).rejects.toThrow(UsageError);
       await expect(openDataset(name)).rejects.toThrow(
-        /mnist, fashion-mnist, .*small-scenes, fashion-scenes(, a folder|, or an existing file or folder)/,
+        /mnist, .*small-scenes, fashion-scenes(, a folder|, or an existing file or folder)/,
       );
     }
   });
