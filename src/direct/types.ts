@@ -96,7 +96,7 @@ export interface DoubleGradients {
   readonly dyGrad: Float32Array;
   /** With respect to the input of forward, with the same length. */
   readonly xGrad: Float32Array;
-  /** [channels]: the sums of this rank. Reduce them over the ranks like all gradients. */
+  /** Sums of this rank, of shape [channels]. Reduce them over the ranks like all gradients. */
   readonly weightGrad: Float64Array;
 }
 
