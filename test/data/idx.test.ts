@@ -161,7 +161,7 @@ describe('readIdxDataset', () => {
     const letters = await openDataset(join(dir, 'emnist-letters'));
     expect(letters).toMatchObject({ name: 'emnist-letters', train: { count: 4 } });
     await expect(openDataset(join(dir, 'emnist'))).rejects.toThrow(
-      /^the dataset .*emnist is neither one/,
+      /^the dataset .*emnist is unknown: expected mnist/,
     );
   });
 

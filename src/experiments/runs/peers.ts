@@ -272,11 +272,29 @@ function verdictsOf(conventions: readonly Convention[], errors: ErrorsOf): reado
       claim: 'A biased running variance is too small by an eighth where a batch has 8 values',
       ...{ error: 'runningVar', where: { case: 'small' }, above: 0.12 },
     }),
-    ...of(equally, {
-      claim: 'With empty ranks, systems with equal weights of ranks have no finite outputs',
-      ...{ error: 'output', where: { case: 'empty' }, above: ERROR_LIMIT / 2 },
-    }),
+    ...emptyVerdict(conventions.filter(equally), errors),
     oursVerdict(errors),
+  ];
+}
+
+/** The verdict on systems that give each rank the same weight, when a rank is empty. */
+function emptyVerdict(
+  conventions: readonly Convention[],
+  errors: ErrorsOf,
+): readonly ClaimVerdict[] {
+  if (conventions.length === 0) return [];
+  const names = conventions.map(({ name }) => name);
+  const countFinite = (...values: number[]): number =>
+    values.filter((value) => value < ERROR_LIMIT).length;
+  const values = errors(names, 'output', { case: 'empty' }, countFinite);
+  return [
+    judge({
+      claim: 'With empty ranks, systems with equal weights of ranks have no finite outputs',
+      a: { name: `systems with finite outputs, of ${names.join(', ')}`, values },
+      b: constantSide('the bound', values, 0.5),
+      claimed: 'below',
+      digits: 1,
+    }),
   ];
 }
 
