@@ -35,7 +35,7 @@ describe('peers', () => {
   });
 
   it('confirms or refutes by the measured errors', () => {
-    const [large, small] = [withErrors(9e8, 1e-3), withErrors(1e-7, 1e-7)];
+    const [large, small] = [withErrors(2e9, 1e-3), withErrors(1e-7, 1e-7)];
     for (const words of BAD) {
       expect(verdictOn(peers, large, words).verdict, words).toBe('confirmed');
       expect(verdictOn(peers, small, words).verdict, words).toBe('refuted');
