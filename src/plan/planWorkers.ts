@@ -59,12 +59,14 @@ export function planWorkers(
   builder: LayoutBuilder,
   request: WorkersRequest,
 ): readonly UnfinishedWorker[] {
-  return request.grains.ranges.map((_, rank) => planWorker(builder, request, rank));
+  const derived = derivedValues(request.graph);
+  return request.grains.ranges.map((_, rank) => planWorker(builder, request, derived, rank));
 }
 
 function planWorker(
   builder: LayoutBuilder,
   request: WorkersRequest,
+  derived: ReturnType<typeof derivedValues>,
   rank: number,
 ): UnfinishedWorker {
   const { config, microBatches, graph, parameters, reductions } = request;
@@ -81,7 +83,6 @@ function planWorker(
   const reductionOf = ({ path }: LayerOperation, name: string): ReductionPlan =>
     reductions.get(reductionName(path, name))!;
   const cuts = cutsOf(graph, reductionOf, rank, parts);
-  const derived = derivedValues(graph);
   const covered = coverNodes({ lo: 0, hi: cut.count }, grains);
   const nodes = covered.map((node) => placeNode(builder, parameters, node));
   const sized = { rank, nodes: covered, microBatches: parts };
@@ -111,9 +112,10 @@ export function placeAllActivations(
   arenaBytes = MAX_ARENA_BYTES,
 ): readonly WorkerPlan[] {
   const budgetBytes = (arenaBytes - builder.sizeBytes) / workers.length - REGION_ROOM_BYTES;
+  const derived = derivedValues(graph);
   return workers.map(({ workspaces, microBatches, ...worker }): WorkerPlan => {
     const capacity = Math.max(...microBatches.map(({ size }) => size.capacity));
-    const { places, ...storage } = planStorage(graph, capacity, derivedValues(graph), {
+    const { places, ...storage } = planStorage(graph, capacity, derived, {
       schedule: worker.schedule,
       microBatches: microBatches.length,
       workspaces: workspaces.kept,

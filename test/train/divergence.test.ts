@@ -52,7 +52,7 @@ async function failureOf(trainer: Trainer): Promise<RunError> {
   return error as RunError;
 }
 
-describe('a run with outputs that are no longer finite', () => {
+describe('a run whose outputs have become infinite or NaN', () => {
   const outcomes = [1, 2, 3, 5].map((workers) => [workers, {}] as const);
 
   it.each([...outcomes, [2, { clipNorm: 1e30 }] as const])(
